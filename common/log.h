@@ -28,6 +28,7 @@ struct gs_log_ctx {
 
 /* service is kept, not copied. filter: "info" or "warn,kafka=debug". */
 void gs_log_init(const char *service, const char *filter);
+bool gs_log_filter_valid(const char *filter);
 bool gs_log_on(const struct gs_log_ctx *ctx, enum gs_log_level level);
 void gs_log_write(const struct gs_log_ctx *ctx, enum gs_log_level level, const char *event, const char *fmt, ...)
     GS_PRINTF(4, 5);

@@ -13,6 +13,9 @@ bool gs_parse_int(const char *s, int64_t min, int64_t max, int64_t *ret);
 bool gs_str_eq(const char *a, const char *b); /* null equals only null */
 bool gs_str_starts(const char *s, const char *prefix);
 
+/* Length of the valid UTF-8 character at s, 1 to 4; 0 when there is none within len bytes. */
+size_t gs_utf8_char(const char *s, size_t len);
+
 /* Copies text from outside for a log line or an error: control characters and invalid UTF-8 become '?', cut at
  * size - 1 with "..." at the end. Returns dst. */
 char *gs_str_clean(char *dst, size_t size, const char *src, size_t len);
