@@ -1,0 +1,122 @@
+# The database, its roles, the topics, our processes and the demonstration. Sourced after servers.sh.
+
+services="scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party"
+categories="IN_BOUNDARY CROSS_BOUNDARY THIRD_PARTY"
+
+# role_of SERVICE: the database role it signs in as.
+role_of() { echo "goalsync_${1//-/_}"; }
+
+# database_url ROLE [DATABASE]
+database_url() {
+    printf 'postgresql://%s:%s@127.0.0.1:%s/%s?sslmode=verify-full&sslrootcert=%s' "$1" "$(secret "$1")" "$(state postgres)" \
+        "${2:-goalsync}" "$run_dir/tls/ca.crt"
+}
+
+redis_url() { printf 'redis://default:%s@127.0.0.1:%s/0' "$(secret redis)" "$(state redis)"; }
+
+# The category keys; the first start makes them. Losing them means entering every credential again.
+make_keys() {
+    local c file
+    mkdir -p "$run_dir/secret"
+    chmod 700 "$run_dir/secret"
+    for c in $categories; do
+        file=$run_dir/secret/key_$c
+        [ -s "$file" ] || (umask 077; printf 'local1:%s\n' "$(head -c 32 /dev/urandom | base64 -w0)" >"$file")
+    done
+}
+
+# Settings of one process, as arguments of env(1): what it needs and nothing else.
+settings_of() {
+    local service=$1 category
+    umask 077
+    mkdir -p "$run_dir/secret" "$run_dir/ready"
+    case $service in
+    operator) database_url goalsync_operator >"$run_dir/secret/url_$service" ;;
+    *) database_url "$(role_of "$service")" >"$run_dir/secret/url_$service" ;;
+    esac
+    redis_url >"$run_dir/secret/url_redis"
+    printf '%s\0' "GOALSYNC_DATABASE_URL_FILE=$run_dir/secret/url_$service" "GOALSYNC_KAFKA_BROKERS=$(state kafka)" \
+        "GOALSYNC_READY_FILE=$run_dir/ready/$service" "GOALSYNC_PERIOD=$(period)"
+    case $service in
+    fetch-*)
+        category=${service#fetch-}
+        category=${category//-/_}
+        category=${category^^}
+        printf '%s\0' "GOALSYNC_REDIS_URL_FILE=$run_dir/secret/url_redis" "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category"
+        ;;
+    operator)
+        for category in $categories; do printf '%s\0' "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category"; done
+        ;;
+    esac
+}
+
+# How often every link is asked: the demonstration's default is a minute, so that something can be seen.
+period() { echo "${GOALSYNC_PERIOD:-1m}"; }
+
+operator() {
+    local settings
+    mapfile -d '' settings < <(settings_of operator)
+    env -u GOALSYNC_READY_FILE "${settings[@]}" GOALSYNC_READY_FILE= "$build_dir/bin/goalsync" "$@"
+}
+
+migrate() {
+    local role
+    [ "$(owner_psql postgres -At -c "SELECT count(*) FROM pg_database WHERE datname = 'goalsync'")" = 1 ] ||
+        owner_psql postgres -c 'CREATE DATABASE goalsync' || return 1
+    # Connecting and creating things in it is for the roles made below.
+    owner_psql goalsync -c 'REVOKE ALL ON DATABASE goalsync FROM PUBLIC; REVOKE CREATE ON SCHEMA public FROM PUBLIC' || return 1
+    GOALSYNC_DATABASE_URL="postgresql://goalsync_owner:$(secret postgres)@127.0.0.1:$(state postgres)/goalsync?sslmode=verify-full&sslrootcert=$run_dir/tls/ca.crt" \
+        logged migrate "$build_dir/bin/goalsync" migrate || return 1
+    for role in operator $services; do
+        role=$(role_of "$role")
+        printf "ALTER ROLE %s LOGIN PASSWORD '%s'; GRANT CONNECT ON DATABASE goalsync TO %s;\n" "$role" "$(secret "$role")" "$role"
+    done | owner_psql goalsync || return 1
+}
+
+make_topics() {
+    [ "$(state broker)" = devbroker ] && return # it was given its topics at its start
+    await 30 $$ operator topics create --partitions "${GOALSYNC_TOPIC_PARTITIONS:-4}" >"$log_dir/topics.log" 2>&1 && return
+    GOALSYNC_TAIL=5 logged topics operator topics create
+}
+
+service_start() {
+    local service=$1 settings
+    pid_of "$service" >/dev/null && return
+    rm -f "$run_dir/ready/$service"
+    mapfile -d '' settings < <(settings_of "$service")
+    spawn "$service" env "${settings[@]}" "$build_dir/bin/goalsync-$service"
+}
+
+services_start() {
+    local service
+    for service in $services; do service_start "$service"; done
+    for service in $services; do
+        await 60 "$(pid_of "$service" || echo 0)" test -s "$run_dir/ready/$service" ||
+            { tail_of "$service"; die "goalsync-$service did not become ready" "see $log_dir/$service.log"; }
+    done
+}
+
+services_stop() {
+    local service
+    # All are asked at once, so that their drains overlap.
+    for service in $services; do kill -TERM "$(pid_of "$service" || echo 0)" 2>/dev/null; done
+    for service in $services; do end "$service" TERM 30; done
+}
+
+# ---------------------------------------------------------------- the demonstration
+
+# A database of another company's shop beside ours, and a reader of it: the real source of the demonstration's numbers.
+demo_source() {
+    [ "$(owner_psql postgres -At -c "SELECT count(*) FROM pg_database WHERE datname = 'demo_shop'")" = 1 ] && return
+    owner_psql postgres -c 'CREATE DATABASE demo_shop' || return 1
+    { printf "CREATE ROLE demo_reader LOGIN PASSWORD '%s'; CREATE ROLE demo_shop LOGIN PASSWORD '%s';\n" "$(secret demo_reader)" "$(secret demo_shop)"
+      cat "$root/scripts/lib/demo.sql"; } | owner_psql demo_shop
+}
+
+demo() {
+    [ -s "$run_dir/state/demo" ] && return
+    demo_source || return 1
+    . "$root/scripts/lib/demo.sh"
+    demo_load || return 1
+    set_state demo loaded
+}
