@@ -7,8 +7,8 @@
 #include "services/fetch/connector.h"
 
 #define FETCH_SETTINGS_MAX (64 * 1024) /* bytes of JSON */
-#define FETCH_FIELDS_MAX 32
-#define FETCH_NAME_MAX 48
+#define FETCH_FIELDS_MAX   32
+#define FETCH_NAME_MAX     48
 
 struct fetch_entry {
     const char *name; /* the folder's */
@@ -22,8 +22,12 @@ const struct fetch_entry *fetch_catalogue_find(const char *name);
 
 /* Parses a settings object: only known fields, all required ones, types and ranges. GS_REJECT names the field, what was
  * wrong and what is accepted. */
-struct fetch_settings *fetch_settings_parse(const struct fetch_field *fields, const char *json, size_t len, struct gs_err *err);
+struct fetch_settings *fetch_settings_parse(const struct fetch_field *fields, const char *json, size_t len,
+                                            struct gs_err *err);
 struct fetch_settings *fetch_settings_free(struct fetch_settings *s);
+/* Whether FETCH_URL accepts http://, for sources in a private network and for tests; set once at start, false by
+ * itself. */
+void fetch_settings_allow_plain(bool allowed);
 /* One canonical JSON text (keys sorted, defaults left out), so that equal settings are equal bytes. */
 void fetch_settings_print(const struct fetch_settings *s, struct gs_buf *b);
 

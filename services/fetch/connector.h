@@ -2,9 +2,9 @@
  *
  *     const struct fetch_connector fetch_connector_<name> = {...};
  *
- * ('-' in the folder's name is '_' in the symbol), cases in cases/ and a README. Its id is the folder's name. It is data and
- * pure functions: it says what to ask and reads what came back. The worker owns HTTP, SQL wires, secrets, retries,
- * limits, time and Kafka. No globals that change, no threads, no environment, no logging, no I/O. */
+ * ('-' in the folder's name is '_' in the symbol), cases in cases/ and a README. Its id is the folder's name. It is
+ * data and pure functions: it says what to ask and reads what came back. The worker owns HTTP, SQL wires, secrets,
+ * retries, limits, time and Kafka. No globals that change, no threads, no environment, no logging, no I/O. */
 #ifndef FETCH_CONNECTOR_H
 #define FETCH_CONNECTOR_H
 
@@ -46,7 +46,7 @@ enum fetch_secret {
     FETCH_USER_PASSWORD, /* secret fields "user" and "password"; used by the SQL wires */
 };
 
-#define FETCH_NUMBER 1u  /* may feed goals with a metric */
+#define FETCH_NUMBER  1u /* may feed goals with a metric */
 #define FETCH_PERCENT 2u /* may feed plain percent goals */
 
 struct fetch_task;
@@ -64,10 +64,11 @@ struct fetch_connector {
     size_t scratch;                              /* zeroed bytes of state per task: fetch_scratch(t) */
     int max_exchanges;                           /* with the source for one task; 0: 1 */
 
-    /* Beyond what the fields say themselves; may be null. Called when a connection or link is saved and before a fetch. */
+    /* Beyond what the fields say themselves; may be null. Called when a connection or link is saved and before a fetch.
+     */
     enum gs_rc (*check)(const struct fetch_settings *connection, const struct fetch_settings *link, struct gs_err *err);
-    /* Links of one connection with equal keys are asked together, as one task with several targets. Null: links with equal
-     * settings are. */
+    /* Links of one connection with equal keys are asked together, as one task with several targets. Null: links with
+     * equal settings are. */
     void (*batch_key)(const struct fetch_settings *link, struct gs_buf *ret_key);
     /* Ask for the first exchange and return GS_AGAIN; or emit and return GS_OK; or gs_fail(fetch_err(t), ...). */
     enum gs_rc (*start)(struct fetch_task *t);
@@ -90,13 +91,13 @@ void *fetch_scratch(struct fetch_task *t);
 struct gs_err *fetch_err(struct fetch_task *t);
 int64_t fetch_now_us(const struct fetch_task *t); /* the task's time; fixed in cases */
 
-/* HTTP: the next exchange. path is a format of "%s" only; each argument is percent-encoded as one path segment. The base
- * URL comes from the connection. Each returns GS_AGAIN (or GS_REJECT when a ceiling is passed). */
+/* HTTP: the next exchange. path is a format of "%s" only; each argument is percent-encoded as one path segment. The
+ * base URL comes from the connection. Each returns GS_AGAIN (or GS_REJECT when a ceiling is passed). */
 enum gs_rc fetch_get(struct fetch_task *t, const char *path, ...) GS_PRINTF(2, 3);
-enum gs_rc fetch_post(struct fetch_task *t, const char *content_type, const char *body, size_t len, const char *path, ...)
-    GS_PRINTF(5, 6);
-void fetch_base(struct fetch_task *t, const char *base_url); /* before fetch_get */
-void fetch_query(struct fetch_task *t, const char *name, const char *value); /* after it; percent-encoded */
+enum gs_rc fetch_post(struct fetch_task *t, const char *content_type, const char *body, size_t len, const char *path,
+                      ...) GS_PRINTF(5, 6);
+void fetch_base(struct fetch_task *t, const char *base_url);                  /* before fetch_get */
+void fetch_query(struct fetch_task *t, const char *name, const char *value);  /* after it; percent-encoded */
 void fetch_header(struct fetch_task *t, const char *name, const char *value); /* after it */
 /* SQL: one read-only statement. */
 enum gs_rc fetch_sql(struct fetch_task *t, const char *statement);
@@ -120,14 +121,17 @@ struct fetch_reply {
     const char *body;
     size_t len;
     const char *(*header)(const struct fetch_reply *r, const char *name); /* null when absent */
-    const void *data; /* of header() */
+    const void *data;                                                     /* of header() */
     /* SQL: everything as text */
-    int rows, cols; /* rows: as far as read; at most 2 */
+    int rows, cols;            /* rows: as far as read; at most 2 */
     const char *const *types;  /* cols type names, e.g. "int4" */
     const char *const *values; /* rows * cols; null: NULL */
 };
 
-/* The body as JSON; null with fetch_err(t) filled (GS_REJECT names HTML, empty, broken). Owned by the task. */
+/* The body as JSON; null with fetch_err(t) filled (GS_REJECT names HTML, empty, broken). Good until the callback
+ * returns. */
 struct gs_json *fetch_json(struct fetch_task *t, const struct fetch_reply *r);
+/* The common table, for a judge() that has nothing particular to say: GS_OK for 2xx, else the decision. */
+enum gs_rc fetch_judge(struct fetch_task *t, const struct fetch_reply *r);
 
 #endif
