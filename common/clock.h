@@ -2,6 +2,7 @@
 #ifndef GS_CLOCK_H
 #define GS_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,5 +15,7 @@ void gs_clock_fake(int64_t (*now_us)(void), int64_t (*mono_us)(void));
 #define GS_TIME_TEXT 32
 /* "2026-11-23T16:02:03.123456Z"; dst has GS_TIME_TEXT bytes. Returns dst. */
 char *gs_time_format(int64_t us, char dst[GS_TIME_TEXT]);
+/* RFC 3339, any zone and any number of fraction digits (those beyond microseconds are dropped). */
+bool gs_time_parse(const char *s, int64_t *ret_us);
 
 #endif

@@ -1,7 +1,8 @@
 /* Settings from the environment, by table. All mistakes are reported at once. A default lives in the table only.
  *
  * Every setting NAME may also be given as NAME_FILE, the path of a file that holds the value (one final newline is
- * dropped); secrets should be. Giving both is a mistake. */
+ * dropped); secrets should be. Giving both is a mistake. An empty value counts as not given, except that a string whose
+ * default is not empty can be emptied by it. A target of a string is never null: "none" is "". */
 #ifndef GS_ENV_H
 #define GS_ENV_H
 
