@@ -238,6 +238,8 @@ CREATE TABLE link (
     failures int NOT NULL DEFAULT 0, -- in a row
     failing_since timestamptz,
     waiting_until timestamptz,    -- the source's limit
+    failed_slot timestamptz,      -- slot and try of the newest failure counted: a replayed one counts once
+    failed_attempt int NOT NULL DEFAULT 0,
     linked_by bigint REFERENCES person,
     settings jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
@@ -349,6 +351,7 @@ CREATE TABLE outbox (
     events bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE outbox ALTER events SET STORAGE EXTERNAL; -- read and deleted within a second: compressing costs more than it saves
 
 -- Where a consumer goes on; written in the transaction of the effect.
 CREATE TABLE consumer_offset (
@@ -356,6 +359,7 @@ CREATE TABLE consumer_offset (
     topic text NOT NULL,
     partition int NOT NULL,
     next_offset bigint NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0, -- grows with each assignment: a consumer that lost the partition cannot commit any more
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (consumer_group, topic, partition)
 ) WITH (fillfactor = 50);
@@ -416,7 +420,7 @@ GRANT SELECT ON organisation, goal, goal_edge, goal_task, link, connection, link
 GRANT UPDATE (status_day) ON organisation TO goalsync_progress_writer;
 GRANT UPDATE (override, status, status_by_hand, version, auto_value, applied_value, progress, raw_progress, has_value,
               last_slot, fetched_at, source_at, applied_at) ON goal TO goalsync_progress_writer;
-GRANT UPDATE (outcome, error, failures, failing_since, waiting_until) ON link TO goalsync_progress_writer;
+GRANT UPDATE (outcome, error, failures, failing_since, waiting_until, failed_slot, failed_attempt) ON link TO goalsync_progress_writer;
 GRANT UPDATE (next_due_at, attempt) ON link_batch TO goalsync_progress_writer;
 GRANT INSERT ON observation, activity TO goalsync_progress_writer;
 GRANT SELECT ON observation TO goalsync_progress_writer;
