@@ -182,7 +182,7 @@ static void put_wrong_value(struct gs_buf *mistakes, const struct gs_env *e, con
     if (e->type == GS_ENV_SECRET || from_file)
         snprintf(what, sizeof(what), "has a value that is not accepted");
     else
-        snprintf(what, sizeof(what), "is \"%s\"", gs_str_clean(shown, sizeof(shown), value, strlen(value)));
+        snprintf(what, sizeof(what), "is '%s'", gs_str_clean(shown, sizeof(shown), value, strlen(value)));
     put_mistake(mistakes, e, what);
 }
 
