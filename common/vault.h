@@ -30,7 +30,7 @@ extern const struct gs_env *const gs_vault_env[GS_CATEGORIES];
 
 struct gs_keyring; /* the category's keys */
 
-/* From the settings read; GS_REJECT text names the setting and what is wrong with it, never its contents. */
+/* From the settings read; once, for it wipes the text. GS_REJECT text names the setting and what is wrong with it, never its contents. */
 struct gs_keyring *gs_keyring_from_env(enum gs_category c, struct gs_err *err);
 struct gs_keyring *gs_keyring_parse(const char *text, struct gs_err *err);
 struct gs_keyring *gs_keyring_free(struct gs_keyring *k); /* wipes */
