@@ -12,7 +12,8 @@ import psycopg2
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import messages  # noqa: E402
 from checker import Records  # noqa: E402
-from fleet import Fleet, FleetError, wait_for  # noqa: E402
+from fleet import Fleet, wait_for  # noqa: E402
+from scene import Scene  # noqa: E402
 
 SOURCE = """
 CREATE TABLE metric (id int PRIMARY KEY, value numeric NOT NULL);
@@ -34,38 +35,17 @@ class World:
 
     # ---- set-up
 
-    def make_source(self):
-        fleet = self.fleet
-        fleet.sql("CREATE DATABASE source", database="postgres")
-        fleet.sql(SOURCE, database="source")
-        password = fleet.shell("secret source_reader")
-        fleet.sql(f"CREATE ROLE source_reader LOGIN PASSWORD '{password}'; GRANT SELECT ON metric TO source_reader", database="source")
-        fleet.sql("INSERT INTO metric SELECT i, i FROM generate_series(1, %s) i", self.links, database="source")
-        return password
-
     def make_goals(self):
         """Two levels of objectives in roll-up mode above the key results."""
-        cli, create = self.fleet.cli, self.fleet.create
-        password = self.make_source()
-        org = create("org", "create", "--name", "Chaos")
-        cli("person", "add", "--org", org, "--name", "Chaos", "--email", "chaos@example.org", "--role", "owner")
-        cli("integration", "enable", "postgresql", "--org", org, "--by", "chaos@example.org", "--accept-terms")
-        connection = create("connection", "create", "--org", org, "--connector", "postgresql", "--name", "Source",
-                            "--owner", "chaos@example.org", "--set", "host=127.0.0.1", "--set", f"port={self.fleet.state('postgres')}",
-                            "--set", "database=source", "--set", "sslmode=verify-full",
-                            "--set", f"ca_pem={(self.fleet.dir / 'tls' / 'ca.crt').read_text()}", "--secret-stdin",
-                            stdin=f'{{"user":"source_reader","password":"{password}"}}')
-        goal = ("goal", "create", "--org", org, "--owner", "chaos@example.org")
-        top = create(*goal, "--kind", "objective", "--mode", "roll-up", "--title", "Top")
-        parents = [create(*goal, "--kind", "objective", "--mode", "roll-up", "--title", f"Part {i}", "--parent", top)
-                   for i in range(max(1, self.links // 8))]
+        scene = Scene(self.fleet, schema=SOURCE)
+        scene.source_sql("INSERT INTO metric SELECT i, i FROM generate_series(1, %s) i", self.links)
+        top = scene.objective("Top")
+        parents = [scene.objective(f"Part {i}", "--parent", top) for i in range(max(1, self.links // 8))]
         for metric in range(1, self.links + 1):
-            parent = parents[metric % len(parents)]
-            kr = create(*goal, "--kind", "key-result", "--metric", "increase", "--start", 0, "--target", SPAN,
-                        "--title", f"Metric {metric}", "--parent", parent)
-            link = create("link", "create", "--goal", kr, "--connection", connection,
-                          "--set", f"query=SELECT value FROM metric WHERE id = {metric}")
-            self.link_of[metric], self.goal_of[link] = link, kr
+            goal = scene.key_result(f"Metric {metric}", "--metric", "increase", "--start", 0, "--target", SPAN,
+                                    "--parent", parents[metric % len(parents)])
+            link = scene.link(goal, f"SELECT value FROM metric WHERE id = {metric}")
+            self.link_of[metric], self.goal_of[link] = link, goal
 
     # ---- load
 
@@ -169,4 +149,4 @@ class World:
         return records
 
 
-__all__ = ["World", "Fleet", "FleetError", "wait_for"]
+__all__ = ["World", "Fleet"]
