@@ -55,13 +55,17 @@ typedef void (*gs_pg_fn)(void *arg, const struct gs_pg_result *r);
 
 /* Queues a statement; it is sent when the connection is up. params may be null; it is copied. Results are binary.
  * Every statement is its own pipeline step: BEGIN ... COMMIT are statements like others, and after a failure inside a
- * transaction the owner sends ROLLBACK. */
+ * transaction the owner sends ROLLBACK. Once a connection is lost (or reset), what is queued before state(false) was called
+ * ends with GS_RETRY too, as it may belong to a transaction that is gone. Statements that wait for a connection do so for
+ * the conf's timeout at most. A statement queued by a callback of gs_pg_free() is dropped without a call. */
 void gs_pg_query(struct gs_pg *pg, const struct gs_pg_stmt *stmt, const struct gs_pg_params *params, gs_pg_fn fn, void *arg);
 
 /* ---- parameters ---- */
 struct gs_pg_params *gs_pg_params_new(void);
 struct gs_pg_params *gs_pg_params_free(struct gs_pg_params *p);
 void gs_pg_params_clear(struct gs_pg_params *p); /* keeps the memory */
+/* Numbers, times, bool, bytes and arrays are sent with their type, NULL and text without: the statement's context gives it
+ * (text may become an enum or jsonb). The first use of a prepared name decides; cast in the SQL where that is in doubt. */
 void gs_pg_add_null(struct gs_pg_params *p);
 void gs_pg_add_bool(struct gs_pg_params *p, bool v);
 void gs_pg_add_int4(struct gs_pg_params *p, int32_t v);
