@@ -13,7 +13,7 @@
 #include <uv.h>
 
 /* GOALSYNC_KAFKA_BROKERS, _SECURITY (plaintext, ssl, sasl_plaintext, sasl_ssl), _SASL_MECHANISM, _USER, _PASSWORD,
- * _CA_FILE, _CERT_FILE, _KEY_FILE, _LINGER, _PROPERTIES ("name=value;name=value", passed to librdkafka as they are). */
+ * _CA_FILE, _CERT_FILE, _KEY_FILE, _LINGER, _GROUP_INSTANCE (static membership), _PROPERTIES ("name=value;name=value", passed to librdkafka as they are). */
 extern const struct gs_env gs_kafka_env[];
 
 /* A configuration with the settings above and our defaults; the caller adds what is particular. Never null: mistakes in
@@ -72,6 +72,8 @@ struct gs_consumer_spec {
     /* The partition is gone (lost: without a chance to commit). Forget its work; its stored offset is committed before
      * it is handed over unless lost. May be null. */
     void (*revoked)(void *arg, const char *topic, int32_t partition, bool lost);
+    /* The consumer cannot go on (fenced by another with its group instance, say); called once. Null: only logged. */
+    void (*failed)(void *arg, const struct gs_err *err);
     void *arg;
 };
 
