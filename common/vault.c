@@ -4,6 +4,7 @@
 #include "common/mem.h"
 #include "common/str.h"
 
+#include <assert.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -25,21 +26,20 @@ static const char *const dashed[GS_CATEGORIES] = {"in-boundary", "cross-boundary
 
 static char *key_texts[GS_CATEGORIES];
 
-#define KEY_ENV(name, category)                                                                                        \
-    {                                                                                                                  \
-        {name,                                                                                                         \
-         GS_ENV_SECRET,                                                                                                \
-         &key_texts[category],                                                                                         \
-         GS_ENV_REQUIRED,                                                                                              \
-         0,                                                                                                            \
-         0,                                                                                                            \
-         "keys that open this category's credentials: id:base64 of 32 bytes, the active one first"},                   \
-            GS_ENV_END,                                                                                                \
-    }
+#define KEY_HELP "keys that open this category's credentials: id:base64 of 32 bytes, the active one first"
 
-static const struct gs_env in_boundary_env[] = KEY_ENV("GOALSYNC_KEY_IN_BOUNDARY", GS_IN_BOUNDARY);
-static const struct gs_env cross_boundary_env[] = KEY_ENV("GOALSYNC_KEY_CROSS_BOUNDARY", GS_CROSS_BOUNDARY);
-static const struct gs_env third_party_env[] = KEY_ENV("GOALSYNC_KEY_THIRD_PARTY", GS_THIRD_PARTY);
+static const struct gs_env in_boundary_env[] = {
+    {"GOALSYNC_KEY_IN_BOUNDARY", GS_ENV_SECRET, &key_texts[GS_IN_BOUNDARY], GS_ENV_REQUIRED, 0, 0, KEY_HELP},
+    GS_ENV_END,
+};
+static const struct gs_env cross_boundary_env[] = {
+    {"GOALSYNC_KEY_CROSS_BOUNDARY", GS_ENV_SECRET, &key_texts[GS_CROSS_BOUNDARY], GS_ENV_REQUIRED, 0, 0, KEY_HELP},
+    GS_ENV_END,
+};
+static const struct gs_env third_party_env[] = {
+    {"GOALSYNC_KEY_THIRD_PARTY", GS_ENV_SECRET, &key_texts[GS_THIRD_PARTY], GS_ENV_REQUIRED, 0, 0, KEY_HELP},
+    GS_ENV_END,
+};
 
 const struct gs_env *const gs_vault_env[GS_CATEGORIES] = {in_boundary_env, cross_boundary_env, third_party_env};
 
@@ -282,7 +282,8 @@ static enum gs_rc seal(const struct sealer *s, const void *src, size_t len, unsi
                        struct gs_err *err)
 {
     size_t id_len = strlen(s->id);
-    if (len > GS_SECRET_MAX || strlen(s->place) > MAX_PLACE)
+    assert(strlen(s->place) <= MAX_PLACE);
+    if (len > GS_SECRET_MAX)
         return gs_fail(err, GS_REJECT, "a secret is longer than %d bytes", GS_SECRET_MAX);
     const unsigned char head[HEAD] = {'G', 'S', VERSION, (unsigned char)id_len};
     memcpy(dst, head, HEAD);
@@ -297,7 +298,8 @@ static enum gs_rc seal(const struct sealer *s, const void *src, size_t len, unsi
 static enum gs_rc open_sealed(const struct sealer *s, const struct sealed *sealed, void *dst, size_t *ret_len,
                               struct gs_err *err)
 {
-    if (strlen(s->place) > MAX_PLACE || !decrypt(s, sealed, dst)) {
+    assert(strlen(s->place) <= MAX_PLACE);
+    if (!decrypt(s, sealed, dst)) {
         gs_wipe(dst, sealed->text_len); /* decrypted before the tag was checked */
         return gs_fail(err, GS_REJECT,
                        "what key '%s' sealed does not open: another key of that id, moved from another row, or damaged",
