@@ -14,13 +14,16 @@ enum gs_postpone_fate {
 
 struct gs_postpone_goal {
     const struct gs_goal *goal;
-    bool other_parents; /* it has parents outside this plan */
-    bool has_new_target;
+    bool other_parents;  /* it has parents outside this plan */
+    bool has_new_target; /* for reach, increase and decrease */
     struct gs_dec new_target;
     /* answers */
     enum gs_postpone_fate fate;
     bool named;          /* postponed although other parents hold it too: the dialog names it */
     struct gs_goal copy; /* valid when copied; its id is 0, its unit borrowed from goal */
+    /* work of the planner */
+    size_t pending;
+    bool made;
 };
 
 struct gs_postpone_edge {
