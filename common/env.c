@@ -61,10 +61,10 @@ static void put_mistake(struct gs_buf *mistakes, const struct gs_env *e, const c
     gs_buf_putc(mistakes, '\n');
 }
 
-/* Whole part, optional fraction: value = number * unit. Fractions beyond the unit's resolution are dropped. */
+/* Whole part, optional fraction: value = number * unit. Fraction digits beyond the sixth are dropped. */
 static bool parse_scaled(const char *s, size_t digits, int64_t unit, int64_t *ret)
 {
-    int64_t whole = 0, part = 0, weight = unit;
+    int64_t whole = 0, fraction = 0, scale = 1;
     size_t i = 0;
     if (digits == 0 || s[0] == '.' || s[digits - 1] == '.')
         return false;
@@ -75,10 +75,13 @@ static bool parse_scaled(const char *s, size_t digits, int64_t unit, int64_t *re
     for (i++; i < digits; i++) {
         if (s[i] == '.')
             return false;
-        weight /= 10;
-        part += (s[i] - '0') * weight;
+        if (scale < 1000000) {
+            fraction = fraction * 10 + (s[i] - '0');
+            scale *= 10;
+        }
     }
-    return !__builtin_mul_overflow(whole, unit, &whole) && !__builtin_add_overflow(whole, part, ret);
+    /* A day is 2^37 microseconds, a million 2^20: the product below fits. */
+    return !__builtin_mul_overflow(whole, unit, &whole) && !__builtin_add_overflow(whole, fraction * unit / scale, ret);
 }
 
 struct unit {
