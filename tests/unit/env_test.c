@@ -41,6 +41,14 @@ static const struct gs_env *const all_tables[] = {table, with_required, table, N
 
 static char folder[] = "/tmp/env-test-XXXXXX";
 
+static void free_strings(void)
+{
+    free(text);
+    free(secret);
+    free(required);
+    text = secret = required = NULL;
+}
+
 static int clear(void **state)
 {
     static const char *const names[] = {"TEXT", "COUNT", "PAUSE", "SIZE", "FLAG", "SECRET", "REQUIRED"};
@@ -52,10 +60,7 @@ static int clear(void **state)
         snprintf(name, sizeof(name), "GST_%s_FILE", names[i]);
         unsetenv(name);
     }
-    free(text);
-    free(secret);
-    free(required);
-    text = secret = required = NULL;
+    free_strings();
     return 0;
 }
 
@@ -63,6 +68,7 @@ static int clear(void **state)
 static char *mistakes_of(const struct gs_env *const *which)
 {
     struct gs_buf b;
+    free_strings();
     gs_buf_init(&b, 10000);
     enum gs_rc rc = gs_env_read(which, &b);
     assert_int_equal(rc, b.len ? GS_REJECT : GS_OK);
