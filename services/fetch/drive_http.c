@@ -1,0 +1,53 @@
+/* Carries out a task's HTTP exchanges: adds the secret and who we are, hands back what came. */
+#include "common/clock.h"
+#include "services/fetch/request.h"
+
+#define CONNECT_TIMEOUT_US INT64_C(10000000)
+#define SLACK_US           INT64_C(1000000) /* the request's own deadline speaks first */
+
+static const char *header(const struct fetch_reply *r, const char *name)
+{
+    return gs_http_reply_header(r->data, name);
+}
+
+static void on_reply(void *arg, const struct gs_http_reply *reply)
+{
+    struct fetch_request *q = arg;
+    const struct fetch_reply r = {
+        .status = reply->status, .body = reply->body, .len = reply->len, .header = header, .data = reply};
+
+    if (reply->rc == GS_OK)
+        fetch_request_replied(q, &r);
+    else
+        fetch_request_unanswered(q, reply->rc, reply->error);
+}
+
+void fetch_drive_http(struct fetch_request *q, const struct fetch_exchange *x)
+{
+    struct gs_http_header headers[GS_HTTP_HEADERS_MAX];
+    const struct fetch_secrets *secrets = q->conn->secrets;
+    size_t n = 0;
+    struct gs_err err;
+
+    for (; n < x->n_headers; n++)
+        headers[n] = x->headers[n];
+    headers[n++] = (struct gs_http_header){"User-Agent", FETCH_USER_AGENT};
+    if (secrets && secrets->authorization)
+        headers[n++] = (struct gs_http_header){"Authorization", secrets->authorization};
+    const struct gs_http_request req = {
+        .method = x->method,
+        .url = x->url,
+        .headers = headers,
+        .n_headers = n,
+        .body = x->body,
+        .body_len = x->body_len,
+        .timeout_us = q->deadline_us - gs_mono_us() + SLACK_US,
+        .connect_timeout_us = CONNECT_TIMEOUT_US,
+        .max_body = (size_t)fetch_config.body_max,
+        .allow_plain = fetch_config.allow_plain,
+    };
+
+    q->http = gs_http_send(q->w->http, &req, on_reply, q, &err);
+    if (!q->http)
+        fetch_request_unanswered(q, err.rc, err.text);
+}

@@ -1,0 +1,259 @@
+/* Which message is taken next: the windows of requests in flight and each lane's share of them.
+ *
+ * Urgent requests have a window of their own (1/8) and go first. Within a window every lane has room that nobody else
+ * can take, however many sources are stuck; the rest is shared, and one lane can have most of it but not all. Lanes
+ * take turns by small handfuls. A fair share for each organisation within a lane has its place in take(): what is taken
+ * there waits nowhere else, so it can be sorted by organisation before it begins. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/auto.h"
+#include "common/mem.h"
+#include "services/fetch/request.h"
+#include "services/fetch/worker.h"
+
+#define HANDFUL        32 /* messages of a lane in its turn */
+#define URGENT_PART    8  /* 1/8 of the window */
+#define UNACKNOWLEDGED 4  /* windows of finished requests that wait for Kafka before no more are taken */
+
+/* ---- room ---- */
+
+static size_t own_room(const struct fetch_window *win)
+{
+    size_t room = win->size * (size_t)(100 - fetch_config.lane_share) / 100 / win->lanes;
+
+    return room ? room : 1;
+}
+
+static size_t lane_limit(const struct fetch_window *win)
+{
+    size_t share = win->size * (size_t)fetch_config.lane_share / 100;
+
+    if (win->lanes == 1)
+        return win->size;
+    return share > own_room(win) ? share : own_room(win);
+}
+
+/* How many more requests of the lane may begin. */
+static size_t room(const struct fetch_lane *lane)
+{
+    const struct fetch_window *win = lane->window;
+    size_t own = own_room(win), all = own * win->lanes, pool = win->size > all ? win->size - all : 0;
+    size_t mine = lane->in_flight - lane->shared, limit = lane_limit(win);
+    size_t free_own = own > mine ? own - mine : 0, free_pool = pool > win->shared ? pool - win->shared : 0;
+    size_t under_limit = limit > lane->in_flight ? limit - lane->in_flight : 0;
+
+    return free_own + free_pool < under_limit ? free_own + free_pool : under_limit;
+}
+
+static void entered(struct fetch_worker *w, struct fetch_lane *lane)
+{
+    struct fetch_window *win = lane->window;
+
+    if (lane->in_flight - lane->shared >= own_room(win)) {
+        lane->shared++;
+        win->shared++;
+    }
+    lane->in_flight++;
+    win->in_flight++;
+    gs_metric_add(w->in_flight, 1);
+}
+
+void fetch_lanes_left(struct fetch_worker *w, struct fetch_lane *lane)
+{
+    if (lane->shared) {
+        lane->shared--;
+        lane->window->shared--;
+    }
+    lane->in_flight--;
+    lane->window->in_flight--;
+    gs_metric_add(w->in_flight, -1);
+    fetch_lanes_pump(w);
+}
+
+/* ---- taking ---- */
+
+/* True when more could be taken at once. */
+static bool take(struct fetch_worker *w, struct fetch_lane *lane)
+{
+    rd_kafka_message_t *messages[HANDFUL];
+    size_t want = room(lane), got;
+
+    if (!lane->source || !lane->waiting || !want)
+        return false;
+    if (want > HANDFUL)
+        want = HANDFUL;
+    got = gs_lane_take(lane->source, messages, want);
+    lane->waiting = got == want;
+    for (size_t i = 0; i < got; i++) {
+        entered(w, lane);
+        fetch_request_begin(w, lane, messages[i]);
+    }
+    return lane->waiting && room(lane);
+}
+
+static bool may_take(const struct fetch_worker *w)
+{
+    size_t most = (size_t)fetch_config.window * UNACKNOWLEDGED;
+
+    return !w->draining && !w->stopping && w->sending.n + w->unsent.n < most;
+}
+
+static void pump(void *arg)
+{
+    struct fetch_worker *w = arg;
+    size_t waiting = 0, n = w->n_lanes / 2; /* the first half is urgent */
+    bool more = false;
+
+    w->pump_wanted = false;
+    if (!may_take(w))
+        return;
+    for (size_t i = 0; i < n; i++)
+        more |= take(w, &w->lanes[i]);
+    for (size_t i = 0; i < n; i++)
+        more |= take(w, &w->lanes[n + (w->next_lane + i) % n]);
+    w->next_lane++;
+    for (size_t i = 0; i < w->n_lanes; i++)
+        waiting += w->lanes[i].waiting;
+    gs_metric_set(w->lanes_waiting, (double)waiting);
+    if (more)
+        fetch_lanes_pump(w);
+}
+
+void fetch_lanes_pump(struct fetch_worker *w)
+{
+    if (w->pump_wanted || w->stopping)
+        return;
+    w->pump_wanted = true;
+    gs_defer(w->loop, pump, w);
+}
+
+void fetch_lanes_ready(void *worker, struct gs_lane *source)
+{
+    struct fetch_worker *w = worker;
+    struct fetch_lane *lane = gs_lane_data(source);
+
+    for (size_t i = 0; !lane && i < w->n_lanes; i++) {
+        if (!strcmp(w->lanes[i].topic, gs_lane_topic(source)))
+            lane = &w->lanes[i];
+    }
+    if (!lane)
+        return;
+    gs_lane_set_data(source, lane);
+    lane->source = source;
+    lane->waiting = true;
+    fetch_lanes_pump(w);
+}
+
+void fetch_lanes_closed(void *worker, struct gs_lane *source)
+{
+    struct fetch_lane *lane = gs_lane_data(source);
+
+    (void)worker;
+    if (!lane)
+        return;
+    lane->source = NULL;
+    lane->waiting = false;
+}
+
+/* ---- which lanes there are ---- */
+
+static bool in_list(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *p = list; p && *p; p += strcspn(p, ",")) {
+        p += strspn(p, ", ");
+        if (!strncmp(p, name, len) && (!p[len] || strchr(", ", p[len])))
+            return true;
+    }
+    return false;
+}
+
+/* A name nobody knows would be a worker that silently does nothing. */
+static enum gs_rc check_names(const char *list, const char *what, struct gs_err *err)
+{
+    for (const char *p = list; p && *p;) {
+        char name[FETCH_NAME_MAX + 1];
+
+        p += strspn(p, ", ");
+        size_t len = strcspn(p, ", ");
+        snprintf(name, sizeof name, "%.*s", (int)(len < FETCH_NAME_MAX ? len : FETCH_NAME_MAX), p);
+        if (len && !fetch_catalogue_find(name))
+            return gs_fail(err, GS_REJECT, "%s names the connector \"%s\", which this worker does not have", what,
+                           name);
+        p += len;
+    }
+    return GS_OK;
+}
+
+static bool wanted(const struct fetch_worker *w, const struct fetch_entry *e, const char *only, const char *exclude)
+{
+    return e->category == w->category && (!only || in_list(only, e->name)) && !in_list(exclude, e->name);
+}
+
+static struct fetch_stats *stats_of(struct fetch_worker *w, const struct fetch_entry *e)
+{
+    struct fetch_stats *s = &w->stats[e - fetch_catalogue()];
+    char labels[160];
+
+    if (s->seconds)
+        return s;
+    snprintf(labels, sizeof labels, "connector=\"%s\"", e->name);
+    s->seconds = gs_histogram("goalsync_fetch_seconds", labels, "time from taking a request to its outcome");
+    s->exchanges = gs_counter("goalsync_fetch_exchanges_total", labels, "exchanges with sources");
+    for (enum fetch_outcome o = FETCH_OUTCOME_OK; o < FETCH_OUTCOMES; o++) {
+        snprintf(labels, sizeof labels, "connector=\"%s\",outcome=\"%s\"", e->name, fetch_outcome_name(o));
+        s->outcomes[o] = gs_counter("goalsync_fetch_total", labels, "requests by connector and outcome");
+    }
+    return s;
+}
+
+static void add_lane(struct fetch_worker *w, struct fetch_lane *lane, const struct fetch_entry *e, bool urgent)
+{
+    snprintf(lane->topic, sizeof lane->topic, "fetch.%s.%s.%s", urgent ? "urgent" : "requested",
+             gs_category_dashed(w->category), e->name);
+    lane->entry = e;
+    lane->stats = stats_of(w, e);
+    lane->window = urgent ? &w->urgent : &w->hourly;
+    lane->window->lanes++;
+}
+
+enum gs_rc fetch_lanes_init(struct fetch_worker *w, const char *only, const char *exclude, struct gs_err *err)
+{
+    size_t entries = 0, n = 0, i = 0;
+
+    if (check_names(only, "--connectors", err) != GS_OK || check_names(exclude, "GOALSYNC_FETCH_EXCLUDE", err) != GS_OK)
+        return GS_REJECT;
+    for (const struct fetch_entry *e = fetch_catalogue(); e->name; e++, entries++)
+        n += wanted(w, e, only, exclude);
+    w->stats = gs_alloc_n(entries + 1, sizeof *w->stats);
+    w->lanes = gs_alloc_n(2 * n + 1, sizeof *w->lanes);
+    w->n_lanes = 2 * n;
+    w->urgent.size = (size_t)fetch_config.window / URGENT_PART;
+    w->hourly.size = (size_t)fetch_config.window - w->urgent.size;
+    for (const struct fetch_entry *e = fetch_catalogue(); e->name; e++) {
+        if (!wanted(w, e, only, exclude))
+            continue;
+        add_lane(w, &w->lanes[i], e, true);
+        add_lane(w, &w->lanes[n + i], e, false);
+        i++;
+    }
+    return GS_OK;
+}
+
+const char **fetch_lanes_topics(const struct fetch_worker *w)
+{
+    const char **topics = gs_alloc_n(w->n_lanes + 1, sizeof *topics);
+
+    for (size_t i = 0; i < w->n_lanes; i++)
+        topics[i] = w->lanes[i].topic;
+    return topics;
+}
+
+void fetch_lanes_done(struct fetch_worker *w)
+{
+    gs_freep(&w->lanes);
+    gs_freep(&w->stats);
+    w->n_lanes = 0;
+}

@@ -1,0 +1,61 @@
+/* One request from Kafka: from the message that was taken to the acknowledged result. */
+#ifndef FETCH_REQUEST_H
+#define FETCH_REQUEST_H
+
+#include "common/event.h"
+#include "services/fetch/wire.h"
+#include "services/fetch/worker.h"
+
+struct fetch_request {
+    struct fetch_worker *w;
+    struct fetch_lane *lane;
+    struct fetch_request *next, *prev;
+    struct fetch_list *list;
+    /* the message */
+    int32_t partition;
+    int64_t offset;
+    uint32_t generation;
+    char traceparent[GS_TRACEPARENT_TEXT];
+    struct fetch_order order;
+    /* the work */
+    int64_t begun_us, deadline_us; /* monotonic */
+    struct fetch_conn_wait wait;
+    struct fetch_conn *conn;          /* held; null before it is loaded */
+    struct fetch_settings **settings; /* of each target; null: its settings are wrong */
+    struct fetch_result *results;     /* of each target */
+    struct fetch_task *task;
+    struct gs_http_call *http; /* at most one exchange is under way */
+    struct fetch_pg_call *sql;
+    int64_t fetched_at_us; /* when the source last answered */
+    /* the answer, or the dead letter */
+    rd_kafka_message_t *dead;
+    const char *dead_error;
+    void *packed;
+    size_t packed_len;
+    char batch_key[24]; /* Kafka's key: the batch's id in decimal */
+    struct fetch_arena arena;
+    char room[] __attribute__((aligned(16))); /* the arena's first memory */
+};
+
+/* ---- request.c ---- */
+void fetch_request_begin(struct fetch_worker *w, struct fetch_lane *lane, rd_kafka_message_t *m); /* takes m */
+void fetch_request_deadlines(void *worker);          /* of the deadline timer */
+void fetch_requests_abandon(struct fetch_worker *w); /* when the process ends: others will do them again */
+/* From the drivers: the exchange under way is over. */
+void fetch_request_replied(struct fetch_request *q, const struct fetch_reply *r);
+void fetch_request_unanswered(struct fetch_request *q, enum gs_rc rc, const char *why);
+
+/* ---- send.c: until Kafka has the answer ---- */
+void fetch_send(struct fetch_request *q, const struct fetch_answer *answer);
+void fetch_send_unsent(void *worker); /* there may be room in Kafka's queue */
+void fetch_send_dead_letter(struct fetch_request *q, rd_kafka_message_t *m, const char *error); /* takes m */
+
+/* ---- drive_http.c, drive_postgres.c ---- */
+void fetch_drive_http(struct fetch_request *q, const struct fetch_exchange *x);
+void fetch_drive_postgres(struct fetch_request *q, const struct fetch_exchange *x);
+
+/* ---- lists ---- */
+void fetch_list_move(struct fetch_request *q, struct fetch_list *to); /* to its end; null: out of all */
+void fetch_request_free(struct fetch_request *q);                     /* out of its list, and gone */
+
+#endif

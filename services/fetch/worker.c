@@ -1,0 +1,247 @@
+/* Wires a fetch worker: its clients, in the order of need, and the way down. */
+#include "services/fetch/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/str.h"
+#include "services/fetch/request.h"
+
+#define ONLY_MAX 1024 /* bytes of --connectors */
+
+struct fetch_config fetch_config;
+
+const struct gs_env fetch_env[] = {
+    {"GOALSYNC_FETCH_WINDOW", GS_ENV_INT, &fetch_config.window, "512", 16, 8192,
+     "requests in flight at once, an eighth of them for urgent ones"},
+    {"GOALSYNC_FETCH_LANE_SHARE", GS_ENV_INT, &fetch_config.lane_share, "75", 1, 100,
+     "percent of them that one connector may have when there are several"},
+    {"GOALSYNC_FETCH_DEADLINE", GS_ENV_SECONDS, &fetch_config.deadline_us, "30s", 1, 600, "time for one request"},
+    {"GOALSYNC_FETCH_CONNECTIONS", GS_ENV_INT, &fetch_config.connections, "10000", 1, 1000000,
+     "connections kept in memory"},
+    {"GOALSYNC_FETCH_BODY_MAX", GS_ENV_BYTES, &fetch_config.body_max, "4M", 1024, FETCH_BODY_CEILING,
+     "bytes of one reply of a source"},
+    {"GOALSYNC_FETCH_EXCHANGES", GS_ENV_INT, &fetch_config.exchanges, "200", 1, FETCH_EXCHANGES_MAX,
+     "exchanges with a source for one request, where a connector needs many"},
+    {"GOALSYNC_FETCH_EXCLUDE", GS_ENV_STRING, &fetch_config.exclude, "", 0, 0,
+     "connectors left to workers of their own, with commas between"},
+    {"GOALSYNC_FETCH_ALLOW_PLAIN", GS_ENV_BOOL, &fetch_config.allow_plain, "no", 0, 0,
+     "sources may be asked over http://, without TLS and at private addresses"},
+    {"GOALSYNC_FETCH_ALLOW_PRIVATE", GS_ENV_BOOL, &fetch_config.allow_private, "no", 0, 0,
+     "sources may have private and loopback addresses"},
+    GS_ENV_END,
+};
+
+const struct gs_env *const *fetch_worker_env(enum gs_category category)
+{
+    static const struct gs_env *tables[8];
+    size_t n = 0;
+
+    tables[n++] = fetch_env;
+    tables[n++] = gs_kafka_env;
+    tables[n++] = gs_pg_env;
+    tables[n++] = gs_redis_env;
+    tables[n++] = gs_http_env;
+    tables[n++] = gs_vault_env[category];
+    tables[n] = NULL;
+    return tables;
+}
+
+/* "--connectors a,b" or "--connectors=a,b"; nothing else is known here. */
+static enum gs_rc read_args(struct gs_service *service, char only[ONLY_MAX], struct gs_err *err)
+{
+    static const char flag[] = "--connectors";
+    char **argv;
+    int argc = gs_service_args(service, &argv);
+    const char *list = NULL;
+
+    only[0] = '\0';
+    if (!argc)
+        return GS_OK;
+    if (argc == 2 && !strcmp(argv[0], flag))
+        list = argv[1];
+    else if (argc == 1 && gs_str_starts(argv[0], flag) && argv[0][sizeof flag - 1] == '=')
+        list = argv[0] + sizeof flag;
+    if (!list || !*list || strlen(list) >= ONLY_MAX)
+        return gs_fail(err, GS_REJECT,
+                       "the only argument taken is --connectors with names, e.g. --connectors github,jira");
+    snprintf(only, ONLY_MAX, "%s", list);
+    return GS_OK;
+}
+
+static void revoked(void *arg, const char *topic, int32_t partition, bool lost)
+{
+    struct fetch_worker *w = arg;
+
+    (void)lost;
+    gs_offsets_forget(w->offsets, topic, partition);
+}
+
+static void failed(void *arg, const struct gs_err *err)
+{
+    struct fetch_worker *w = arg;
+
+    if (!w->stopping)
+        gs_service_fail(w->service, err);
+}
+
+/* Without a connector there is nothing to subscribe to: the worker idles. */
+static bool start_consumer(struct fetch_worker *w, struct gs_err *err)
+{
+    const char **topics = fetch_lanes_topics(w);
+    const struct gs_consumer_spec spec = {
+        .group = w->group,
+        .client_id = gs_service_instance(w->service),
+        .topics = topics,
+        .lane_ready = fetch_lanes_ready,
+        .lane_closed = fetch_lanes_closed,
+        .revoked = revoked,
+        .failed = failed,
+        .arg = w,
+    };
+
+    if (w->n_lanes)
+        w->consumer = gs_consumer_new(w->loop, &spec, err);
+    else
+        gs_log_warn(NULL, "no connectors", "category=%s", gs_category_name(w->category));
+    gs_freep(&topics);
+    return w->consumer || !w->n_lanes;
+}
+
+static bool start_clients(struct fetch_worker *w, struct gs_err *err)
+{
+    const struct gs_pg_conf pg = {.application_name = gs_service_name(w->service)};
+    struct fetch_conns_spec conns = {.loop = w->loop, .category = w->category};
+
+    w->keyring = gs_keyring_from_env(w->category, err);
+    w->pg = w->keyring ? gs_pg_new(w->loop, &pg, err) : NULL;
+    w->redis = w->pg ? gs_redis_new(w->loop, err) : NULL;
+    w->http = w->redis ? gs_http_new(w->loop, err) : NULL;
+    w->producer = w->http ? gs_producer_new(w->loop, gs_service_instance(w->service), err) : NULL;
+    if (!w->producer)
+        return false;
+    w->sources = fetch_pg_new(w->loop);
+    conns.keyring = w->keyring;
+    conns.pg = w->pg;
+    conns.redis = w->redis;
+    conns.max = (size_t)fetch_config.connections;
+    w->conns = fetch_conns_new(&conns);
+    gs_producer_on_writable(w->producer, fetch_send_unsent, w);
+    return true;
+}
+
+static void start_metrics(struct fetch_worker *w)
+{
+    w->in_flight = gs_gauge("goalsync_fetch_in_flight", NULL, "requests being answered");
+    w->lanes_waiting = gs_gauge("goalsync_fetch_lanes_waiting", NULL, "lanes with messages that wait for room");
+    w->unacknowledged = gs_gauge("goalsync_fetch_unacknowledged", NULL, "results Kafka has not acknowledged");
+    w->dead_letters = gs_counter("goalsync_fetch_dead_letters_total", NULL, "messages that could not be decoded");
+}
+
+void *fetch_worker_start(struct gs_service *service, enum gs_category category, struct gs_err *err)
+{
+    struct fetch_worker *w = gs_alloc(sizeof *w);
+    char only[ONLY_MAX];
+
+    w->service = service;
+    w->loop = gs_service_loop(service);
+    w->category = category;
+    snprintf(w->group, sizeof w->group, "goalsync-fetch-%s", gs_category_dashed(category));
+    snprintf(w->source, sizeof w->source, "/goalsync/fetch-%s", gs_category_dashed(category));
+    fetch_config.allow_private |= fetch_config.allow_plain;
+    fetch_settings_allow_plain(fetch_config.allow_plain);
+    start_metrics(w);
+    w->offsets = gs_offsets_new();
+    w->deadline_timer = gs_timer_new(w->loop, fetch_request_deadlines, w);
+    w->resend_timer = gs_timer_new(w->loop, fetch_send_unsent, w);
+    if (read_args(service, only, err) == GS_OK &&
+        fetch_lanes_init(w, only[0] ? only : NULL, fetch_config.exclude, err) == GS_OK && start_clients(w, err) &&
+        start_consumer(w, err))
+        return w;
+    fetch_worker_stop(w);
+    return NULL;
+}
+
+void fetch_worker_ready(void *worker, struct gs_buf *reasons)
+{
+    const struct fetch_worker *w = worker;
+
+    if (w->consumer && !gs_consumer_assigned(w->consumer))
+        gs_buf_puts(reasons, "kafka: not yet a member of the group\n");
+    if (w->consumer && !gs_producer_connected(w->producer))
+        gs_buf_puts(reasons, "kafka: not connected\n");
+    if (!gs_pg_up(w->pg))
+        gs_buf_printf(reasons, "postgresql: %s\n", gs_pg_error(w->pg));
+    if (w->unsent.n)
+        gs_buf_printf(reasons, "kafka: %zu results could not be handed over\n", w->unsent.n);
+}
+
+/* Last, when no callback can come any more. */
+static void free_worker(void *arg)
+{
+    struct fetch_worker *w = arg;
+
+    w->offsets = gs_offsets_free(w->offsets);
+    fetch_lanes_done(w);
+    gs_freep(&w);
+}
+
+static void closed(void *arg)
+{
+    struct fetch_worker *w = arg;
+
+    w->consumer = NULL;
+    if (w->stopping)
+        free_worker(w);
+    else
+        gs_service_drained(w->service);
+}
+
+void fetch_worker_finished(struct fetch_worker *w)
+{
+    gs_metric_set(w->unacknowledged, (double)(w->sending.n + w->unsent.n));
+    if (!w->draining || w->closing || w->running.n || w->sending.n || w->unsent.n)
+        return;
+    w->closing = true;
+    if (w->consumer)
+        gs_consumer_close(w->consumer, closed, w);
+    else
+        gs_service_drained(w->service);
+}
+
+void fetch_worker_drain(void *worker)
+{
+    struct fetch_worker *w = worker;
+
+    w->draining = true;
+    if (w->consumer)
+        gs_consumer_stop(w->consumer);
+    fetch_worker_finished(w);
+}
+
+/* What is in flight is given up: no offset was stored for it, so another worker does it again. Clients end what they
+ * have open with callbacks, so each goes before what its callbacks touch. */
+void fetch_worker_stop(void *worker)
+{
+    struct fetch_worker *w = worker;
+
+    if (!w)
+        return;
+    w->stopping = true;
+    fetch_requests_abandon(w);
+    w->producer = gs_producer_free(w->producer);
+    w->http = w->http ? gs_http_free(w->http) : NULL;
+    w->sources = w->sources ? fetch_pg_free(w->sources) : NULL;
+    w->redis = w->redis ? gs_redis_free(w->redis) : NULL;
+    w->pg = w->pg ? gs_pg_free(w->pg) : NULL;
+    w->conns = fetch_conns_free(w->conns);
+    w->keyring = gs_keyring_free(w->keyring);
+    w->deadline_timer = gs_timer_free(w->deadline_timer);
+    w->resend_timer = gs_timer_free(w->resend_timer);
+    if (w->consumer && !w->closing)
+        gs_consumer_close(w->consumer, closed, w);
+    else if (!w->consumer)
+        gs_defer(w->loop, free_worker, w);
+}
