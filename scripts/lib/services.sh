@@ -1,10 +1,15 @@
 # The database, its roles, the topics, our processes and the demonstration. Sourced after servers.sh.
 
-services="scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party"
+# A second replica is named with a number behind it: scheduler.2
+services=${GOALSYNC_SERVICES:-scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party}
+roles="operator scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party"
 categories="IN_BOUNDARY CROSS_BOUNDARY THIRD_PARTY"
 
 # role_of SERVICE: the database role it signs in as.
-role_of() { echo "goalsync_${1//-/_}"; }
+role_of() {
+    local service=${1%%.*}
+    echo "goalsync_${service//-/_}"
+}
 
 # database_url ROLE [DATABASE]
 database_url() {
@@ -40,9 +45,12 @@ settings_of() {
     case $service in
     fetch-*)
         category=${service#fetch-}
+        category=${category%%.*}
         category=${category//-/_}
         category=${category^^}
-        printf '%s\0' "GOALSYNC_REDIS_URL_FILE=$run_dir/secret/url_redis" "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category"
+        # The demonstration's source is on this machine.
+        printf '%s\0' "GOALSYNC_REDIS_URL_FILE=$run_dir/secret/url_redis" "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category" \
+            "GOALSYNC_FETCH_ALLOW_PRIVATE=yes"
         ;;
     operator)
         for category in $categories; do printf '%s\0' "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category"; done
@@ -67,7 +75,7 @@ migrate() {
     owner_psql goalsync -c 'REVOKE ALL ON DATABASE goalsync FROM PUBLIC; REVOKE CREATE ON SCHEMA public FROM PUBLIC' || return 1
     GOALSYNC_DATABASE_URL="postgresql://goalsync_owner:$(secret postgres)@127.0.0.1:$(state postgres)/goalsync?sslmode=verify-full&sslrootcert=$run_dir/tls/ca.crt" \
         logged migrate "$build_dir/bin/goalsync" migrate || return 1
-    for role in operator $services; do
+    for role in $roles; do
         role=$(role_of "$role")
         printf "ALTER ROLE %s LOGIN PASSWORD '%s'; GRANT CONNECT ON DATABASE goalsync TO %s;\n" "$role" "$(secret "$role")" "$role"
     done | owner_psql goalsync || return 1
@@ -84,7 +92,7 @@ service_start() {
     pid_of "$service" >/dev/null && return
     rm -f "$run_dir/ready/$service"
     mapfile -d '' settings < <(settings_of "$service")
-    spawn "$service" env "${settings[@]}" "$build_dir/bin/goalsync-$service"
+    spawn "$service" env "${settings[@]}" "$build_dir/bin/goalsync-${service%%.*}"
 }
 
 services_start() {
