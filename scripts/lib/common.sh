@@ -73,7 +73,8 @@ random_secret() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 
 # ---- processes we started: one pid file each, with the process's start time so that a reused pid is nobody's ----
 
-start_time() { sed "s/.*) //" "/proc/$1/stat" 2>/dev/null | cut -d" " -f20; }
+# Nothing for a process that is gone or only waits to be reaped.
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
 
 # spawn NAME COMMAND...: in a session of its own, so that Ctrl-C reaches this script only.
 spawn() {

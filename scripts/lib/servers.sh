@@ -4,6 +4,14 @@
 state() { cat "$run_dir/state/$1" 2>/dev/null; }
 set_state() { mkdir -p "$run_dir/state"; printf '%s\n' "$2" >"$run_dir/state/$1"; }
 
+# The port this server had before, where nobody took it meanwhile, so that clients find it again; else a free one.
+sticky_port() {
+    local port
+    port=$(state "$1")
+    port=${port##*:}
+    if [ -n "$port" ] && ! port_open "$port"; then echo "$port"; else free_port; fi
+}
+
 # secret NAME: made once, readable by the owner only.
 secret() {
     local file=$run_dir/secret/$1
@@ -84,7 +92,7 @@ postgres_start() {
     install -m 600 "$run_dir/tls/server.key" "$home/server.key"
     install -m 644 "$run_dir/tls/server.crt" "$home/server.crt"
     [ "$(id -u)" != 0 ] || chown postgres:postgres "$home/server.key" "$home/server.crt"
-    port=$(free_port)
+    port=$(sticky_port postgres)
     (cd "$home" && if [ "$(id -u)" = 0 ]; then user=(setpriv --reuid=postgres --regid=postgres --clear-groups); else user=(); fi
      spawn postgres "${user[@]}" "$bin/postgres" -D "$data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
         -c ssl=on -c ssl_cert_file="$home/server.crt" -c ssl_key_file="$home/server.key" -c max_connections=200 \
@@ -107,7 +115,7 @@ redis_start() {
     local port dir=$run_dir/redis
     pid_of redis >/dev/null && return
     mkdir -p "$dir"
-    port=$(free_port)
+    port=$(sticky_port redis)
     (umask 077; printf '%s\n' "bind 127.0.0.1" "port $port" "dir $dir" "requirepass $(secret redis)" 'save ""' "appendonly no" \
         "maxmemory 256mb" "maxmemory-policy allkeys-lru" >"$dir/redis.conf")
     spawn redis redis-server "$dir/redis.conf"
@@ -136,7 +144,7 @@ kafka_start() {
     local port controller dir=$run_dir/kafka java
     pid_of kafka >/dev/null && return
     mkdir -p "$dir"
-    port=$(free_port) controller=$(free_port)
+    port=$(sticky_port kafka) controller=$(free_port)
     cat >"$dir/server.properties" <<CONF
 process.roles=broker,controller
 node.id=1
