@@ -25,7 +25,8 @@ CREATE TABLE organisation (
     status_mode status_mode NOT NULL DEFAULT 'progress',
     status_day date NOT NULL DEFAULT '-infinity', -- the local day up to which derived statuses were passed over
     created_at timestamptz NOT NULL DEFAULT now(),
-    CHECK (0 <= behind_above AND behind_above < at_risk_above AND at_risk_above <= 100)
+    CHECK (0 <= behind_above AND behind_above < at_risk_above AND at_risk_above <= 100),
+    CHECK (timestamptz '2000-01-01 00:00Z' AT TIME ZONE time_zone IS NOT NULL) -- an unknown zone is refused here, not met later
 );
 
 CREATE TABLE person (
@@ -70,7 +71,7 @@ CREATE TABLE goal (
     created_at timestamptz NOT NULL DEFAULT now(),
     CHECK (start_on <= end_on)
 ) WITH (fillfactor = 70); -- room for HOT updates: no index covers what a sync writes
-CREATE INDEX goal_org ON goal (org_id);
+CREATE INDEX goal_org ON goal (org_id, id);
 
 -- A weight belongs to the edge. null: a free share.
 CREATE TABLE goal_edge (
