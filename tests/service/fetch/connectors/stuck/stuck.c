@@ -1,0 +1,12 @@
+/* The scripted source once more, in a lane of its own. */
+#include "tests/service/fetch/connectors/scripted/scripted.h"
+
+const struct fetch_connector fetch_connector_stuck = {
+    .label = "Stuck",
+    .secret = FETCH_BEARER,
+    .outcomes = FETCH_NUMBER,
+    .connection_fields = scripted_connection_fields,
+    .link_fields = scripted_link_fields,
+    .start = scripted_start,
+    .reply = scripted_reply,
+};
