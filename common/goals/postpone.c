@@ -154,8 +154,8 @@ static enum gs_rc refuse(const struct gs_postpone *plan, size_t n_refused, struc
         if (plan->goals[i].fate == GS_REFUSED)
             len += (size_t)snprintf(ids + len, sizeof ids - len, "%s%lld", named++ ? ", " : "",
                                     (long long)plan->goals[i].goal->id);
-    return gs_fail(err, GS_REJECT, "%zu goals are at or past their target already and need a new one: %s%s", n_refused,
-                   ids, n_refused > named ? ", ..." : "");
+    return gs_fail(err, GS_REJECT, "goals at or past their target need a new one (%zu in all): %s%s", n_refused, ids,
+                   n_refused > named ? ", ..." : "");
 }
 
 static enum gs_rc validate(const struct gs_postpone *plan, struct gs_err *err)

@@ -276,14 +276,14 @@ static void refuses_what_does_not_fit_from_postgresql(void **state)
         const char *hex, *says;
     } rows[] = {
         {"", "broken"},
-        {"00000000c000", "broken"},                 /* cut header */
-        {"0000000000000000ff", "broken"},           /* a byte too much */
-        {"000100000000000", "broken"},              /* a digit promised */
-        {"ffff000000000000", "broken"},             /* very many promised */
-        {"00000000c0000000", "NaN"},                /* NaN */
-        {"00000000d0000020", "NaN"},                /* Infinity */
-        {"00000000f0000020", "NaN"},                /* -Infinity */
-        {"00010000000000002710", "broken"},         /* digit 10000 */
+        {"00000000c000", "broken"},                   /* cut header */
+        {"0000000000000000ff", "broken"},             /* a byte too much */
+        {"000100000000000", "broken"},                /* a digit promised */
+        {"ffff000000000000", "broken"},               /* very many promised */
+        {"00000000c0000000", "NaN"},                  /* NaN */
+        {"00000000d0000020", "NaN"},                  /* Infinity */
+        {"00000000f0000020", "NaN"},                  /* -Infinity */
+        {"00010000000000002710", "broken"},           /* digit 10000 */
         {"00010005000000000001", "before the point"}, /* 10^20 */
         {"00017fff000000000001", "before the point"},
         {"0001fffb000000130001", "after the point"}, /* 10^-20 */

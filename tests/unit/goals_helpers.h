@@ -1,4 +1,5 @@
-/* Short ways to write goals and decimals in test tables, a seeded generator, and failures that name the rule they break. */
+/* Short ways to write goals and decimals in test tables, a seeded generator, and failures that name the rule they
+ * break. */
 #ifndef GS_GOALS_HELPERS_H
 #define GS_GOALS_HELPERS_H
 
@@ -60,7 +61,8 @@ static inline void expect_int(const char *rule, long long actual, long long expe
 }
 
 /* A goal from day 0 to day 100: on day n it is expected at n percent. */
-static inline struct gs_goal metric_goal(enum gs_goal_metric metric, const char *start, const char *target, const char *risk)
+static inline struct gs_goal metric_goal(enum gs_goal_metric metric, const char *start, const char *target,
+                                         const char *risk)
 {
     struct gs_goal goal = {.kind = GS_KEY_RESULT, .metric = metric, .end_day = 100};
 

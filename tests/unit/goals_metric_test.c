@@ -39,8 +39,10 @@ static void definitions(void **state)
         {"stay above: R above T", GS_STAY_ABOVE, GS_MANUAL, NULL, "5", "6", "below the target"},
         {"stay above without threshold", GS_STAY_ABOVE, GS_MANUAL, NULL, NULL, NULL, "no threshold"},
         {"control has no start", GS_STAY_BELOW, GS_MANUAL, "1", "5", NULL, "no start"},
-        {"a control metric cannot be in roll-up mode", GS_STAY_BELOW, GS_ROLL_UP, NULL, "5", NULL, "cannot be rolled up"},
-        {"a control metric cannot be in roll-up mode", GS_STAY_ABOVE, GS_ROLL_UP, NULL, "5", NULL, "cannot be rolled up"},
+        {"a control metric cannot be in roll-up mode", GS_STAY_BELOW, GS_ROLL_UP, NULL, "5", NULL,
+         "cannot be rolled up"},
+        {"a control metric cannot be in roll-up mode", GS_STAY_ABOVE, GS_ROLL_UP, NULL, "5", NULL,
+         "cannot be rolled up"},
         {"roll-up with a metric is allowed when the owner picks it", GS_REACH, GS_ROLL_UP, NULL, "5", NULL, NULL},
         {"baseline has no inputs", GS_BASELINE, GS_MANUAL, NULL, NULL, NULL, NULL},
         {"baseline rolls up", GS_BASELINE, GS_ROLL_UP, NULL, NULL, NULL, NULL},
@@ -87,8 +89,10 @@ static void progress(void **state)
         const char *raw, *shown;
     } rows[] = {
         {"2.4#1 S=15 T=35 P=20", GS_INCREASE, "15", "35", NULL, "20", "25", "25"},
-        {"2.4#1 decrease 3 to 0 at 2", GS_DECREASE, "3", "0", NULL, "2", "33.333333333333333333", "33.333333333333333333"},
-        {"2.4#1 decrease 3 to 0 at 1", GS_DECREASE, "3", "0", NULL, "1", "66.666666666666666667", "66.666666666666666667"},
+        {"2.4#1 decrease 3 to 0 at 2", GS_DECREASE, "3", "0", NULL, "2", "33.333333333333333333",
+         "33.333333333333333333"},
+        {"2.4#1 decrease 3 to 0 at 1", GS_DECREASE, "3", "0", NULL, "1", "66.666666666666666667",
+         "66.666666666666666667"},
         {"2.4#1 decrease 3 to 0 at 0", GS_DECREASE, "3", "0", NULL, "0", "100", "100"},
         {"reach scales from 0", GS_REACH, NULL, "8", NULL, "2", "25", "25"},
         {"reach with a negative target", GS_REACH, NULL, "-8", NULL, "-2", "25", "25"},
@@ -118,8 +122,8 @@ static void progress(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct gs_goal goal = with_value(
-            metric_goal(rows[i].metric, rows[i].start, rows[i].target, rows[i].risk), rows[i].value, 0);
+        struct gs_goal goal =
+            with_value(metric_goal(rows[i].metric, rows[i].start, rows[i].target, rows[i].risk), rows[i].value, 0);
         assert_int_equal(gs_goal_validate(&goal, NULL), GS_OK);
         expect_dec(rows[i].rule, goal.raw_progress, rows[i].raw);
         expect_dec(rows[i].rule, goal.progress, rows[i].shown);
@@ -172,7 +176,8 @@ static void progress_is_correctly_rounded(void **state)
     (void)state;
     for (int i = 0; i < 20000; i++) {
         int digits = (int)random_in(1, 38), decimals = (int)random_in(0, 18);
-        struct gs_dec s = random_dec(digits, decimals), t = random_dec(digits, decimals), p = random_dec(digits, decimals);
+        struct gs_dec s = random_dec(digits, decimals), t = random_dec(digits, decimals),
+                      p = random_dec(digits, decimals);
         if (s.u == t.u)
             continue;
         check_against_fractions(s, t, p);
@@ -222,11 +227,16 @@ static void numbers_for_people(void **state)
     static const struct {
         const char *percent, *api, *people;
     } rows[] = {
-        {"33.333333333333333333", "33.3333", "33"}, {"66.666666666666666667", "66.6667", "67"},
-        {"0.5", "0.5000", "1"},                     {"-0.5", "-0.5000", "-1"},
-        {"49.49995", "49.5000", "49"},              {"99.99995", "100.0000", "100"},
-        {"12.00005", "12.0001", "12"},              {"-0.00004", "0.0000", "0"},
-        {"100", "100.0000", "100"},                 {"0", "0.0000", "0"},
+        {"33.333333333333333333", "33.3333", "33"},
+        {"66.666666666666666667", "66.6667", "67"},
+        {"0.5", "0.5000", "1"},
+        {"-0.5", "-0.5000", "-1"},
+        {"49.49995", "49.5000", "49"},
+        {"99.99995", "100.0000", "100"},
+        {"12.00005", "12.0001", "12"},
+        {"-0.00004", "0.0000", "0"},
+        {"100", "100.0000", "100"},
+        {"0", "0.0000", "0"},
     };
     char text[GS_DEC_TEXT];
 

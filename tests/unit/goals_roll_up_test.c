@@ -2,7 +2,7 @@
 // links: goalsync_goals
 #include "tests/unit/goals_helpers.h"
 
-#define MAX 8
+#define MAX  8
 #define FREE GS_WEIGHT_FREE
 
 /* ---- Averages */
@@ -205,7 +205,8 @@ static void baseline_sums(void **state)
     expect_dec("2.4#9 no progress", parent.progress, "0");
     expect_status("2.4#9 In progress", parent.status, GS_IN_PROGRESS);
     rules.status_mode = GS_STATUS_FROM_KEY_RESULTS;
-    expect_int("a baseline keeps its own statuses in the second mode", gs_goal_roll_up(&parent, children, 2, &rules), 0);
+    expect_int("a baseline keeps its own statuses in the second mode", gs_goal_roll_up(&parent, children, 2, &rules),
+               0);
     b = percent_goal("50");
     (void)gs_goal_roll_up(&parent, children, 2, &rules);
     assert_false(parent.has_value);
@@ -257,8 +258,8 @@ static void projects(void **state)
 /* ---- Status from children */
 
 /* One letter a child: n/t/b/r Not started, On track, Behind, at Risk; i In progress; c/p/o Closed, Postponed, reOpened.
- * Small: with a value where the status has one. '!' follows a child whose status was set by hand without a value; '0' one of
- * weight 0; 'j' one that is a project. */
+ * Small: with a value where the status has one. '!' follows a child whose status was set by hand without a value; '0'
+ * one of weight 0; 'j' one that is a project. */
 struct cast {
     struct gs_goal goals[MAX];
     struct gs_goal_child children[MAX];

@@ -53,7 +53,8 @@ static void status_from_lag(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct gs_goal_rules rules = {.behind_above = dec(rows[i].first), .at_risk_above = dec(rows[i].second)};
-        expect_status(rows[i].rule, gs_status_of_lag(dec(rows[i].expected), dec(rows[i].shown), &rules), rows[i].status);
+        expect_status(rows[i].rule, gs_status_of_lag(dec(rows[i].expected), dec(rows[i].shown), &rules),
+                      rows[i].status);
     }
 }
 
@@ -84,7 +85,7 @@ static void limits(void **state)
         const char *first, *second;
         enum gs_rc rc;
     } rows[] = {
-        {"0", "25", GS_OK},       {"0", "100", GS_OK},     {"10.5", "10.51", GS_OK},    {"25", "25", GS_REJECT},
+        {"0", "25", GS_OK},      {"0", "100", GS_OK},     {"10.5", "10.51", GS_OK},   {"25", "25", GS_REJECT},
         {"30", "25", GS_REJECT}, {"-1", "25", GS_REJECT}, {"0", "100.01", GS_REJECT}, {"0", "0", GS_REJECT},
     };
 

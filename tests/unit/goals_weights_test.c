@@ -2,10 +2,11 @@
 // links: goalsync_goals
 #include "tests/unit/goals_helpers.h"
 
-#define MAX 6
+#define MAX  6
 #define FREE GS_WEIGHT_FREE
 
-/* Letters say what is special: '-' nothing, 'p' postponed, 'b' baseline, 'n' does not contribute, 'c' closed, 'j' project. */
+/* Letters say what is special: '-' nothing, 'p' postponed, 'b' baseline, 'n' does not contribute, 'c' closed, 'j'
+ * project. */
 struct row {
     const char *rule;
     int32_t weights[MAX];
@@ -128,8 +129,9 @@ static void weights_from_people(void **state)
         const char *text;
         int32_t weight; /* -1: refused */
     } weights[] = {
-        {"0", 0},      {"100", 10000}, {"12.5", 1250}, {"33.33", 3333}, {"33.330", 3333}, {"33.333", -1}, {"100.01", -1},
-        {"-0.01", -1}, {"x", -1},      {"", -1},       {"1e1", 1000},   {"0.01", 1},      {"0.001", -1},
+        {"0", 0},       {"100", 10000}, {"12.5", 1250}, {"33.33", 3333}, {"33.330", 3333},
+        {"33.333", -1}, {"100.01", -1}, {"-0.01", -1},  {"x", -1},       {"", -1},
+        {"1e1", 1000},  {"0.01", 1},    {"0.001", -1},
     };
 
     (void)state;
