@@ -193,7 +193,7 @@ static size_t origin_of(const char *url)
         strcspn(url, "/?#") + 1 != (size_t)(p - url) + 2)
         return 0;
     p += 3;
-    size_t host = strcspn(p, "/?#\\");
+    size_t host = strcspn(p, "/?#");
 
     return host && !memchr(p, '@', host) ? (size_t)(p - url) + host : 0;
 }
@@ -205,7 +205,8 @@ static enum gs_rc check_origin(struct fetch_task *t)
     size_t len = origin_of(url);
 
     for (const char *p = url; *p; p++) {
-        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f)
+        /* A backslash ends the host for some readers of addresses and not for others. */
+        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f || *p == '\\')
             return gs_fail(&t->err, GS_REJECT, "the source's address holds a character that addresses cannot hold");
     }
     if (!len)
