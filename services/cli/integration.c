@@ -1,0 +1,190 @@
+/* goalsync integration: the tenant's policy (allow, deny) and each organisation's switch (enable, disable). */
+#include "services/cli/db.h"
+#include "services/cli/groups.h"
+#include "services/cli/out.h"
+
+#include "services/fetch/catalogue.h"
+
+#include <string.h>
+
+/* Of the connector called by the first argument; null with the failure kept. */
+static const struct fetch_entry *find_entry(struct cli *c)
+{
+    const struct fetch_entry *e = fetch_catalogue_find(cli_arg(c, 0));
+
+    if (!e)
+        (void)cli_fail(c, CLI_NOT_FOUND, "there is no integration \"%s\"; `goalsync integration list` shows them",
+                       cli_arg(c, 0));
+    return e;
+}
+
+static void put_text(struct gs_buf *b, const char *name, const char *text)
+{
+    gs_buf_printf(b, "%s\"%s\":", b->len > 1 ? "," : "", name);
+    gs_buf_put_json(b, text, strlen(text));
+}
+
+/* The catalogue as JSON, for joining it with what the database says. */
+static void catalogue_json(struct gs_buf *b)
+{
+    gs_buf_putc(b, '[');
+    for (const struct fetch_entry *e = fetch_catalogue(); e->name; e++) {
+        struct gs_buf one;
+        gs_buf_init(&one, CLI_ERROR_MAX);
+        gs_buf_putc(&one, '{');
+        put_text(&one, "name", e->name);
+        put_text(&one, "label", e->connector->label);
+        put_text(&one, "category", gs_category_dashed(e->category));
+        put_text(&one, "terms", e->connector->terms_url ? e->connector->terms_url : "");
+        gs_buf_printf(b, "%s%s}", b->len > 1 ? "," : "", gs_buf_str(&one));
+        gs_buf_done(&one);
+    }
+    gs_buf_putc(b, ']');
+}
+
+static enum cli_exit run_list(struct cli *c)
+{
+    struct gs_buf catalogue;
+    enum cli_exit rc = cli_db_open(c);
+
+    if (rc == CLI_OK)
+        rc = cli_org(c);
+    if (rc != CLI_OK)
+        return rc;
+    gs_buf_init(&catalogue, CLI_OUT_MAX);
+    catalogue_json(&catalogue);
+    CLI_AUTO_RESULT r =
+        cli_query(c,
+                  "SELECT k.name AS integration, k.label, k.category, coalesce(p.allowed, true) AS allowed, "
+                  "coalesce(o.enabled, false) AS enabled, o.terms_accepted_at, k.terms AS terms_url, "
+                  "(SELECT count(*) FROM connection WHERE org_id = $2 AND connector = k.name) AS connections "
+                  "FROM jsonb_to_recordset($1::jsonb) AS k(name text, label text, category text, terms text) "
+                  "LEFT JOIN integration_policy p ON p.connector = k.name "
+                  "LEFT JOIN org_integration o ON o.connector = k.name AND o.org_id = $2 ORDER BY k.label",
+                  CLI_WITH(gs_buf_str(&catalogue), c->org));
+    gs_buf_done(&catalogue);
+    return r ? cli_print_rows(c, "integrations", r, "This goalsync was built without any integration.") : c->code;
+}
+
+/* One row of `list`'s shape, after a change. */
+static enum cli_exit show(struct cli *c, const struct fetch_entry *e, const char *org)
+{
+    CLI_AUTO_RESULT r =
+        cli_query(c,
+                  "SELECT $1::text AS integration, coalesce((SELECT allowed FROM integration_policy WHERE connector = "
+                  "$1), true) AS allowed, o.org_id, o.enabled, o.terms_url, o.terms_accepted_at FROM (SELECT) AS one "
+                  "LEFT JOIN org_integration o ON o.connector = $1 AND o.org_id = $2",
+                  CLI_WITH(e->name, org));
+
+    return r ? cli_print_row(c, r) : c->code;
+}
+
+static enum cli_exit set_policy(struct cli *c, const char *allowed)
+{
+    const struct fetch_entry *e = find_entry(c);
+    enum cli_exit rc;
+
+    if (!e)
+        return c->code;
+    rc = cli_db_open(c);
+    if (rc == CLI_OK)
+        rc = cli_begin(c);
+    if (rc == CLI_OK)
+        rc = cli_exec(
+            c,
+            "INSERT INTO integration_policy (connector, allowed) VALUES ($1, $2) ON CONFLICT (connector) DO UPDATE SET "
+            "allowed = EXCLUDED.allowed, changed_at = now()",
+            CLI_WITH(e->name, allowed));
+    if (rc == CLI_OK)
+        rc = cli_audit(c, NULL, allowed[0] == 't' ? "integration.allowed" : "integration.denied", "integration",
+                       e->name);
+    if (rc == CLI_OK)
+        rc = cli_commit(c);
+    return rc == CLI_OK ? show(c, e, NULL) : rc;
+}
+
+static enum cli_exit run_allow(struct cli *c)
+{
+    return set_policy(c, "true");
+}
+
+static enum cli_exit run_deny(struct cli *c)
+{
+    return set_policy(c, "false");
+}
+
+static enum cli_exit set_switch(struct cli *c, const struct fetch_entry *e, bool on)
+{
+    const char *terms = e->connector->terms_url;
+    char person[CLI_ID_TEXT] = "";
+    enum cli_exit rc = cli_db_open(c);
+
+    if (rc == CLI_OK)
+        rc = cli_org(c);
+    if (rc == CLI_OK && cli_has(c, "by"))
+        rc = cli_find(c, CLI_PERSON, cli_opt(c, "by"), person);
+    if (rc == CLI_OK)
+        rc = cli_begin(c);
+    /* Switching off forgets no acceptance; switching on records a new one. */
+    if (rc == CLI_OK)
+        rc = cli_exec(
+            c,
+            "INSERT INTO org_integration AS o (org_id, connector, enabled, terms_url, terms_accepted_at, enabled_by) "
+            "VALUES ($1, $2, $3::boolean, CASE WHEN $3::boolean THEN $4 END, CASE WHEN $3::boolean THEN now() END, "
+            "nullif($5, '')::bigint) "
+            "ON CONFLICT (org_id, connector) DO UPDATE SET enabled = EXCLUDED.enabled, "
+            "enabled_by = coalesce(EXCLUDED.enabled_by, o.enabled_by), "
+            "terms_url = coalesce(EXCLUDED.terms_url, o.terms_url), "
+            "terms_accepted_at = coalesce(EXCLUDED.terms_accepted_at, o.terms_accepted_at)",
+            CLI_WITH(c->org, e->name, on ? "true" : "false", terms ? terms : "", person));
+    if (rc == CLI_OK)
+        rc = cli_audit(c, c->org, on ? "integration.enabled" : "integration.disabled", "integration", e->name);
+    if (rc == CLI_OK)
+        rc = cli_commit(c);
+    return rc == CLI_OK ? show(c, e, c->org) : rc;
+}
+
+static enum cli_exit run_enable(struct cli *c)
+{
+    const struct fetch_entry *e = find_entry(c);
+
+    if (!e)
+        return c->code;
+    if (!cli_has(c, "accept-terms"))
+        return cli_fail(
+            c, CLI_REFUSED,
+            "%s is used under its owner's terms, %s; read them, then add --accept-terms, which records that the "
+            "organisation accepts them",
+            e->connector->label, e->connector->terms_url ? e->connector->terms_url : "(no address known)");
+    return set_switch(c, e, true);
+}
+
+static enum cli_exit run_disable(struct cli *c)
+{
+    const struct fetch_entry *e = find_entry(c);
+
+    return e ? set_switch(c, e, false) : c->code;
+}
+
+static const struct cli_option org_options[] = {
+    {"org", "ORG", "id or name; may be left out when there is only one", 0},
+    {0},
+};
+static const struct cli_option enable_options[] = {
+    {"org", "ORG", "id or name; may be left out when there is only one", 0},
+    {"by", "EMAIL", "the person who accepts", 0},
+    {"accept-terms", NULL, "the organisation accepts the owner's terms", 0},
+    {0},
+};
+
+const struct cli_command cli_integration_commands[] = {
+    {"list", "", "Lists the integrations with their switches", org_options, NULL, run_list},
+    {"allow", "INTEGRATION", "Lets every organisation of this installation use it", NULL, NULL, run_allow},
+    {"deny", "INTEGRATION", "Stops it in every organisation at once; nothing is deleted", NULL,
+     "  goalsync integration deny github\n", run_deny},
+    {"enable", "INTEGRATION", "Switches it on in an organisation", enable_options,
+     "  goalsync integration enable postgresql --org Acme --accept-terms\n", run_enable},
+    {"disable", "INTEGRATION", "Switches it off in an organisation: fetching stops at once", org_options, NULL,
+     run_disable},
+    {0},
+};

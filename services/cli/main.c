@@ -1,0 +1,7 @@
+/* goalsync: the operator's command line. */
+#include "services/cli/cli.h"
+
+int main(int argc, char **argv)
+{
+    return cli_main(argc, argv);
+}
