@@ -96,7 +96,7 @@ service_start() {
 }
 
 services_start() {
-    local service
+    local service pid
     for service in $services; do service_start "$service"; done
     for service in $services; do
         await 60 "$(pid_of "$service" || echo 0)" test -s "$run_dir/ready/$service" ||
@@ -105,9 +105,11 @@ services_start() {
 }
 
 services_stop() {
-    local service
+    local service pid
     # All are asked at once, so that their drains overlap.
-    for service in $services; do kill -TERM "$(pid_of "$service" || echo 0)" 2>/dev/null; done
+    for service in $services; do
+        pid=$(pid_of "$service") && kill -TERM "$pid" 2>/dev/null
+    done
     for service in $services; do end "$service" TERM 30; done
 }
 
