@@ -73,20 +73,33 @@ static enum MHD_Result answer_metrics(struct MHD_Connection *c)
     return answer(c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
-/* Answered before a body is read: nothing here takes one. */
+static enum MHD_Result answer_path(struct gs_health *h, struct MHD_Connection *c, const char *path)
+{
+    if (gs_str_eq(path, "/healthz"))
+        return answer_text(c, MHD_HTTP_OK, "ok\n");
+    if (gs_str_eq(path, "/readyz"))
+        return answer_ready(h, c);
+    if (gs_str_eq(path, "/metrics"))
+        return answer_metrics(c);
+    return answer_text(c, MHD_HTTP_NOT_FOUND, "not found\n");
+}
+
+/* Called first when the headers are there, then for each piece of a body, then when the request is whole. An answer to
+ * the first call ends the connection, which suits methods that may carry a body. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url, const char *method,
                                   const char *version, const char *upload, size_t *upload_size, void **state)
 {
-    struct gs_health *h = arg;
-    (void)version, (void)upload, (void)upload_size, (void)state;
-    bool healthz = gs_str_eq(url, "/healthz"), readyz = gs_str_eq(url, "/readyz");
-    if (!healthz && !readyz && !gs_str_eq(url, "/metrics"))
-        return answer_text(c, MHD_HTTP_NOT_FOUND, "not found\n");
+    static int seen;
+    (void)version, (void)upload;
     if (!gs_str_eq(method, MHD_HTTP_METHOD_GET) && !gs_str_eq(method, MHD_HTTP_METHOD_HEAD))
         return answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-    if (healthz)
-        return answer_text(c, MHD_HTTP_OK, "ok\n");
-    return readyz ? answer_ready(h, c) : answer_metrics(c);
+    if (!*state) {
+        *state = &seen;
+        return MHD_YES;
+    }
+    if (*upload_size)
+        return MHD_NO; /* nothing here takes a body */
+    return answer_path(arg, c, url);
 }
 
 static void turn(void *arg)

@@ -216,9 +216,9 @@ static void look_if_ready(void *arg)
         return;
     gs_timer_stop(svc->ready_timer);
     const char *address = svc->health ? gs_health_address(svc->health) : "";
-    gs_log_info(NULL, "ready", "health=%s", *address ? address : "off");
     if (*settings.ready_file)
         svc->ready_file_written = write_ready_file(address);
+    gs_log_info(NULL, "ready", "health=%s", *address ? address : "off");
 }
 
 /* ---- the end ---- */
