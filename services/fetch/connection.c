@@ -196,12 +196,12 @@ static void fill_from_row(struct fetch_conn *c, const struct gs_pg_result *r)
         .paused = gs_pg_is_null(r, 0, 3) ? NULL : gs_pg_get_text(r, 0, 3),
         .settings = gs_pg_get_text(r, 0, 4),
         .key_id = gs_pg_get_int8(r, 0, 5),
-        .key = gs_pg_get_bytes(r, 0, 6, &row.key_len),
-        .credential = gs_pg_get_bytes(r, 0, 7, &row.credential_len),
     };
     struct gs_buf copy;
 
     row.settings_len = strlen(row.settings);
+    row.key = gs_pg_get_bytes(r, 0, 6, &row.key_len);
+    row.credential = gs_pg_get_bytes(r, 0, 7, &row.credential_len);
     gs_buf_init(&copy, COPY_MAX);
     fetch_conn_fill(c, &c->owner->spec, &row, &copy);
     store_in_redis(c, &copy);
