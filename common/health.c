@@ -102,12 +102,22 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
     return answer_path(arg, c, url);
 }
 
+static unsigned connections(const struct gs_health *h)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info ? info->num_connections : 0;
+}
+
 static void turn(void *arg)
 {
     struct gs_health *h = arg;
     MHD_UNSIGNED_LONG_LONG ms;
+    unsigned before = connections(h);
     MHD_run(h->daemon);
-    if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
+    /* When it was full it listens again only in the turn after the one in which a connection ended. */
+    if (connections(h) < before)
+        gs_timer_start(h->timer, 0, 0);
+    else if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
         gs_timer_start(h->timer, (int64_t)ms * 1000, 0);
     else
         gs_timer_stop(h->timer);

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MANY 200 /* connections; more than the server takes */
+#define MANY 100 /* connections; more than the server takes, fewer than that and its backlog */
 
 static uv_loop_t loop;
 static struct gs_health *health;
@@ -177,22 +177,26 @@ static void large_headers_are_refused(void **state)
     close_client(&c);
 }
 
-/* Idle connections take all places; once they are gone the server answers again. */
+/* Beyond the ceiling connections wait in the kernel's queue until others end. */
 static void too_many_connections(void **state)
 {
     static struct client clients[MANY];
-    int refused = 0;
+    struct client *last = &clients[MANY - 1];
     (void)state;
     for (int i = 0; i < MANY; i++) {
         open_client(&clients[i]);
-        uv_run(&loop, UV_RUN_NOWAIT); /* the backlog is small */
+        uv_run(&loop, UV_RUN_NOWAIT);
     }
-    for (int i = 0; i < MANY; i++) {
-        refused += clients[i].closed;
+    send_text(last, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int i = 0; i < 50; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(last->reply.len, 0);
+    for (int i = 0; i < MANY - 1; i++)
         close_client(&clients[i]);
-    }
-    assert_in_range(refused, 0, MANY - 64);
-    assert_true(gs_str_starts(ask("GET", "/healthz", ""), "HTTP/1.1 200 "));
+    while (last->reply.len == 0 && !last->closed)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_true(gs_str_starts(gs_buf_str(&last->reply), "HTTP/1.1 200 "));
+    close_client(last);
 }
 
 static void bad_addresses(void **state)
