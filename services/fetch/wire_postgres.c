@@ -22,7 +22,7 @@ enum limits {
     TIMEOUT_LEAST_MS = 100,
 };
 
-enum state { NEW, WAITING, RESOLVING, CONNECTING, PREPARING, ASKING };
+enum state { NEW, WAITING, RESOLVING, CONNECTING, BEGINNING, PARSING, DESCRIBING, ASKING };
 
 /* All calls to one host and port. */
 struct host {
@@ -55,6 +55,7 @@ struct fetch_pg_call {
     uv_getaddrinfo_t *resolving; /* owns itself; its data is null once we are gone */
     PGconn *conn;
     int ca_fd;
+    PGresult *described;  /* the latest result before the statement's own */
     PGresult *results[2]; /* of one row each; the first one may have none */
     int rows;
     char sqlstate[6];
@@ -142,6 +143,7 @@ void fetch_pg_cancel(struct fetch_pg_call *c)
 {
     disconnect(c);
     leave_list(c);
+    PQclear(c->described);
     for (int i = 0; i < 2; i++)
         PQclear(c->results[i]);
     fetch_pg_target_free(&c->to);
@@ -166,22 +168,19 @@ static void fail(struct fetch_pg_call *c, enum gs_rc rc)
 
 /* ---- the answer ---- */
 
+/* A numeric may still have thousands of digits. */
 static enum gs_rc check_size(struct fetch_pg_call *c, const PGresult *last)
 {
     char type[FETCH_PG_TYPE_TEXT];
+    int cols = PQnfields(last);
 
-    if (PQnfields(last) > FETCH_PG_COLUMNS_MAX)
-        return gs_fail(&c->err, GS_REJECT, "the query gave %d columns; it must give exactly one number",
-                       PQnfields(last));
-    for (int row = 0; row < c->rows; row++) {
-        for (int col = 0; col < PQnfields(last); col++) {
-            int len = PQgetlength(c->results[row], 0, col);
+    for (int i = 0; i < c->rows * cols; i++) {
+        int len = PQgetlength(c->results[i / cols], 0, i % cols);
 
-            if (len > FETCH_PG_VALUE_MAX)
-                return gs_fail(&c->err, GS_REJECT,
-                               "the query gave a value of type %s with %d bytes; it must give exactly one number",
-                               fetch_pg_type_name(PQftype(last, col), type), len);
-        }
+        if (len > FETCH_PG_VALUE_MAX)
+            return gs_fail(&c->err, GS_REJECT,
+                           "the query gave a value of type %s with %d bytes, at most %d are accepted",
+                           fetch_pg_type_name(PQftype(last, i % cols), type), len, FETCH_PG_VALUE_MAX);
     }
     return GS_OK;
 }
@@ -225,6 +224,13 @@ static bool take_row(struct fetch_pg_call *c, PGresult *result)
     return true;
 }
 
+/* Behind a connection pooler a transaction left open would cost its server connection. */
+static void roll_back(struct fetch_pg_call *c)
+{
+    if (PQsendQuery(c->conn, "ROLLBACK") == 1)
+        (void)PQflush(c->conn);
+}
+
 /* Takes one result of the user's statement; true when the call is gone. */
 static bool take_result(struct fetch_pg_call *c, PGresult *result)
 {
@@ -232,74 +238,75 @@ static bool take_result(struct fetch_pg_call *c, PGresult *result)
     case PGRES_SINGLE_TUPLE:
         return take_row(c, result);
     case PGRES_TUPLES_OK:
-    case PGRES_COMMAND_OK:
-    case PGRES_EMPTY_QUERY:
-        /* Behind a connection pooler a transaction left open would cost its server connection. */
-        if (PQsendQuery(c->conn, "ROLLBACK") == 1)
-            (void)PQflush(c->conn);
+        roll_back(c);
         answer(c, result);
-        PQclear(result);
-        return true;
-    case PGRES_COPY_OUT:
-    case PGRES_COPY_IN:
-    case PGRES_COPY_BOTH:
-        PQclear(result);
-        fail(c, gs_fail(&c->err, GS_REJECT, "COPY is not allowed; the query must give exactly one number"));
-        return true;
+        break;
     default:
         fail(c, fetch_pg_result_refusal(&c->to, result, c->sqlstate, &c->err));
-        PQclear(result);
-        return true;
+        break;
     }
+    PQclear(result);
+    return true;
 }
 
 /* ---- the transaction ---- */
 
-static int64_t remaining_ms(const struct fetch_pg_call *c)
+static enum gs_rc sent(struct fetch_pg_call *c, enum state state, int rc)
 {
-    return (c->deadline_us - gs_mono_us()) / 1000;
+    c->state = state;
+    return rc == 1 ? GS_AGAIN : gs_fail(&c->err, GS_RETRY, "the connection to the server was lost before it was asked");
 }
 
 /* The SELECT makes the transaction's mode final before the user's text can name it. Settings are sent here, not when
  * connecting, because poolers refuse unknown start-up options. */
-static enum gs_rc prepare(struct fetch_pg_call *c)
+static enum gs_rc begin_transaction(struct fetch_pg_call *c)
 {
-    int64_t timeout_ms = remaining_ms(c) - TIMEOUT_SPARE_MS;
+    int64_t timeout_ms = (c->deadline_us - gs_mono_us()) / 1000 - TIMEOUT_SPARE_MS;
     char sql[256];
 
-    if (timeout_ms < TIMEOUT_LEAST_MS)
-        timeout_ms = TIMEOUT_LEAST_MS;
     snprintf(sql, sizeof(sql),
              "BEGIN READ ONLY; SET LOCAL statement_timeout = %lld; SET LOCAL extra_float_digits = 3; SELECT 1",
-             (long long)timeout_ms);
-    c->state = PREPARING;
-    if (PQsetnonblocking(c->conn, 1) != 0 || PQsendQuery(c->conn, sql) != 1)
-        return gs_fail(&c->err, GS_RETRY, "the connection to the server was lost before it was asked");
-    return GS_AGAIN;
+             (long long)(timeout_ms < TIMEOUT_LEAST_MS ? TIMEOUT_LEAST_MS : timeout_ms));
+    PQsetnonblocking(c->conn, 1);
+    return sent(c, BEGINNING, PQsendQuery(c->conn, sql));
 }
 
-static enum gs_rc ask(struct fetch_pg_call *c)
+/* Only a value whose type bounds its size is worth asking for: a row of libpq is in memory as a whole. */
+static bool worth_asking(const PGresult *described)
 {
-    c->state = ASKING;
-    if (PQsendQueryParams(c->conn, c->statement, 0, NULL, NULL, NULL, NULL, 0) != 1 || PQsetSingleRowMode(c->conn) != 1)
-        return gs_fail(&c->err, GS_RETRY, "the connection to the server was lost before it was asked");
-    return GS_AGAIN;
+    return PQnfields(described) == 1 && (PQfsize(described, 0) > 0 || PQftype(described, 0) == FETCH_PG_NUMERIC);
 }
 
-/* Reads the results of the preparation; GS_OK when all are in. */
+/* The next message to the server. GS_OK: the statement's shape was answer enough, and the call is gone. */
+static enum gs_rc go_on(struct fetch_pg_call *c)
+{
+    switch (c->state) {
+    case BEGINNING:
+        return sent(c, PARSING, PQsendPrepare(c->conn, "", c->statement, 0, NULL));
+    case PARSING:
+        return sent(c, DESCRIBING, PQsendDescribePrepared(c->conn, ""));
+    default:
+        if (worth_asking(c->described))
+            return sent(c, ASKING,
+                        PQsendQueryPrepared(c->conn, "", 0, NULL, NULL, NULL, 0) && PQsetSingleRowMode(c->conn));
+        roll_back(c);
+        answer(c, c->described);
+        return GS_OK;
+    }
+}
+
+/* Reads the results of one message; the last one is kept. */
 static enum gs_rc take_prepared(struct fetch_pg_call *c)
 {
     while (!PQisBusy(c->conn)) {
         PGresult *result = PQgetResult(c->conn);
-        enum gs_rc rc = GS_AGAIN;
 
         if (!result)
-            return GS_OK;
+            return c->described ? go_on(c) : gs_fail(&c->err, GS_RETRY, "the server gave no answer");
+        PQclear(c->described);
+        c->described = result;
         if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
-            rc = fetch_pg_result_refusal(&c->to, result, c->sqlstate, &c->err);
-        PQclear(result);
-        if (rc != GS_AGAIN)
-            return rc;
+            return fetch_pg_result_refusal(&c->to, result, c->sqlstate, &c->err);
     }
     return GS_AGAIN;
 }
@@ -325,7 +332,8 @@ static enum gs_rc on_connecting(struct fetch_pg_call *c)
     c->watch = gs_watch_free(c->watch);
     switch (PQconnectPoll(c->conn)) {
     case PGRES_POLLING_OK:
-        return prepare(c);
+        fetch_pg_limit(c->conn, FETCH_PG_REPLY_MAX);
+        return begin_transaction(c);
     case PGRES_POLLING_READING:
         watch(c, UV_READABLE);
         break;
@@ -352,24 +360,18 @@ static enum gs_rc take_results(struct fetch_pg_call *c)
     return GS_AGAIN;
 }
 
+/* GS_OK: the call is gone. */
 static enum gs_rc on_connected(struct fetch_pg_call *c)
 {
-    enum gs_rc rc = GS_AGAIN;
     bool alive = fetch_pg_consume(c->conn);
+    enum gs_rc rc = c->state == ASKING ? take_results(c) : take_prepared(c);
 
-    if (c->state == PREPARING) {
-        rc = take_prepared(c);
-        if (rc == GS_OK)
-            rc = ask(c);
-    } else if (c->state == ASKING) {
-        rc = take_results(c);
-        if (rc == GS_OK)
-            return GS_OK;
-    }
+    if (rc == GS_OK)
+        return GS_OK;
+    if ((rc == GS_AGAIN || !alive) && fetch_pg_received(PQsocket(c->conn)) > FETCH_PG_REPLY_MAX)
+        return too_long(c);
     if (rc == GS_AGAIN && !alive)
         return gs_fail(&c->err, GS_RETRY, "the connection to the server was lost while it answered");
-    if (rc == GS_AGAIN && fetch_pg_received(PQsocket(c->conn)) > FETCH_PG_REPLY_MAX)
-        return too_long(c);
     return rc;
 }
 
@@ -495,9 +497,14 @@ static void begin(struct fetch_pg_call *c)
 static void on_timer(void *arg)
 {
     static const char *const where[] = {
-        [NEW] = "before it was asked",           [WAITING] = "while other queries to the same server were under way",
-        [RESOLVING] = "resolving the host name", [CONNECTING] = "connecting to the server",
-        [PREPARING] = "opening a transaction",   [ASKING] = "waiting for the query's answer",
+        [NEW] = "before it was asked",
+        [WAITING] = "while other queries to the same server were under way",
+        [RESOLVING] = "resolving the host name",
+        [CONNECTING] = "connecting to the server",
+        [BEGINNING] = "opening a transaction",
+        [PARSING] = "waiting for the server to read the query",
+        [DESCRIBING] = "waiting for the query's columns",
+        [ASKING] = "waiting for the query's answer",
     };
     struct fetch_pg_call *c = arg;
 

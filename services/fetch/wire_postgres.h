@@ -1,9 +1,10 @@
 /* The PostgreSQL wire: one read-only statement of a customer, asked of a source on a connection of its own.
  *
  * The statement runs in a READ ONLY transaction that has already asked something (so it cannot be made writable any
- * more), by the extended protocol (so it is one statement), with a statement timeout, row by row (so a huge answer
- * never fills memory: after the second row the connection is closed). Nothing waits: names are resolved by libuv. Names
- * and passwords are in no error. Loop thread only. */
+ * more), by the extended protocol (so it is one statement), with a statement timeout. It is prepared and described
+ * first, and carried out only if it gives one column of a type that bounds its values; then row by row, and after the
+ * second row the connection is closed. So no answer fills memory. Nothing waits: names are resolved by libuv. Names and
+ * passwords are in no error. Loop thread only. */
 #ifndef FETCH_WIRE_POSTGRES_H
 #define FETCH_WIRE_POSTGRES_H
 
@@ -15,7 +16,6 @@
 #define FETCH_PG_ADDRESSES_MAX        4 /* of one host name that are tried */
 #define FETCH_PG_REPLY_MAX            (1024 * 1024) /* bytes from the server before there is an answer */
 #define FETCH_PG_VALUE_MAX            4096          /* bytes of one value as text */
-#define FETCH_PG_COLUMNS_MAX          1664          /* PostgreSQL's own limit */
 #define FETCH_PG_STATEMENT_MAX        (256 * 1024)  /* bytes */
 #define FETCH_PG_CA_FILE              "/etc/ssl/certs/ca-certificates.crt"
 
@@ -42,7 +42,7 @@ struct fetch_pg_answer {
     enum gs_rc rc;            /* GS_OK: reply is filled. GS_RETRY, GS_DENIED, GS_REJECT otherwise */
     const char *error;        /* a sentence; "" when GS_OK */
     const char *sqlstate;     /* of a refusal by the server; "" when none */
-    struct fetch_reply reply; /* borrowed for the callback; at most two rows */
+    struct fetch_reply reply; /* borrowed for the callback; no rows when its columns alone are wrong, at most two */
 };
 
 struct fetch_pg;

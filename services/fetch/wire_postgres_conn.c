@@ -234,6 +234,32 @@ bool fetch_pg_consume(PGconn *conn)
     return true;
 }
 
+/* The TLS library calls this before and after each read; what is left to read is kept in place of an argument. */
+static long on_read(BIO *bio, int oper, const char *data, size_t len, int argi, long argl, int ret, size_t *processed)
+{
+    uintptr_t left = (uintptr_t)BIO_get_callback_arg(bio);
+
+    (void)data;
+    (void)len;
+    (void)argi;
+    (void)argl;
+    if (oper == BIO_CB_READ && left == 0)
+        return -1;
+    if (oper == (BIO_CB_READ | BIO_CB_RETURN) && ret > 0 && processed)
+        BIO_set_callback_arg(bio, (char *)(left > *processed ? left - *processed : 0));
+    return ret;
+}
+
+void fetch_pg_limit(PGconn *conn, uint64_t max)
+{
+    SSL *ssl = PQsslStruct(conn, "OpenSSL");
+
+    if (!ssl)
+        return;
+    BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)(uintptr_t)max);
+    BIO_set_callback_ex(SSL_get_rbio(ssl), on_read);
+}
+
 static bool word_char(char ch)
 {
     return isalnum((unsigned char)ch) || ch == '_';

@@ -23,6 +23,9 @@ PGconn *fetch_pg_connect(const struct fetch_pg_target *t, const struct addrinfo 
 
 /* As PQconsumeInput, also for what the TLS library holds back. */
 bool fetch_pg_consume(PGconn *conn);
+/* Breaks a TLS connection that sends more than max bytes from now on. libpq reads as long as something comes, so that
+ * nobody else could stop a server that lies about its types; one without TLS is the operator's own choice. */
+void fetch_pg_limit(PGconn *conn, uint64_t max);
 /* Bytes the kernel has received for a socket, since libpq does not tell how much it holds of a row or of notices. */
 uint64_t fetch_pg_received(int fd);
 

@@ -14,14 +14,19 @@ static const struct {
     unsigned oid;
     const char *name;
 } types[] = {
-    {16, "bool"},     {17, "bytea"},       {18, "char"},          {19, "name"},       {20, "int8"},
-    {21, "int2"},     {23, "int4"},        {25, "text"},          {26, "oid"},        {114, "json"},
-    {142, "xml"},     {600, "point"},      {700, "float4"},       {701, "float8"},    {705, "unknown"},
-    {790, "money"},   {869, "inet"},       {1000, "bool[]"},      {1007, "int4[]"},   {1009, "text[]"},
-    {1016, "int8[]"}, {1022, "float8[]"},  {1042, "bpchar"},      {1043, "varchar"},  {1082, "date"},
-    {1083, "time"},   {1114, "timestamp"}, {1184, "timestamptz"}, {1186, "interval"}, {1231, "numeric[]"},
-    {1266, "timetz"}, {1560, "bit"},       {1700, "numeric"},     {2249, "record"},   {2278, "void"},
-    {2950, "uuid"},   {3802, "jsonb"},
+    {16, "bool"},          {17, "bytea"},      {18, "char"},
+    {19, "name"},          {20, "int8"},       {21, "int2"},
+    {23, "int4"},          {25, "text"},       {26, "oid"},
+    {114, "json"},         {142, "xml"},       {600, "point"},
+    {700, "float4"},       {701, "float8"},    {705, "unknown"},
+    {790, "money"},        {869, "inet"},      {1000, "bool[]"},
+    {1007, "int4[]"},      {1009, "text[]"},   {1016, "int8[]"},
+    {1022, "float8[]"},    {1042, "bpchar"},   {1043, "varchar"},
+    {1082, "date"},        {1083, "time"},     {1114, "timestamp"},
+    {1184, "timestamptz"}, {1186, "interval"}, {1231, "numeric[]"},
+    {1266, "timetz"},      {1560, "bit"},      {FETCH_PG_NUMERIC, "numeric"},
+    {2249, "record"},      {2278, "void"},     {2950, "uuid"},
+    {3802, "jsonb"},
 };
 
 char *fetch_pg_type_name(unsigned oid, char dst[FETCH_PG_TYPE_TEXT])
@@ -50,6 +55,7 @@ static const struct {
     {"53300", GS_RETRY, "the server has no free connection"},
     {"57P03", GS_RETRY, "the server is starting up or shutting down"},
     {"57P", GS_RETRY, "the server is being stopped or restarted"},
+    {"08P01", GS_REJECT, NULL}, /* a parameter nobody gives; a pooler's refusal */
     {"08", GS_RETRY, "the connection to the server failed"},
     {"40", GS_RETRY, NULL},
     {"53", GS_RETRY, NULL},

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #define FETCH_PG_TYPE_TEXT 16
+#define FETCH_PG_NUMERIC   1700 /* its OID */
 
 /* "int4", or "oid 12345" for types outside the built-in table. Returns dst. */
 char *fetch_pg_type_name(unsigned oid, char dst[FETCH_PG_TYPE_TEXT]);
