@@ -47,6 +47,8 @@ struct gs_http {
     struct gs_http_call *first; /* under way */
     struct gs_http_call *idle;
     size_t in_flight, n_idle;
+    bool (*allowed)(void *arg, const struct sockaddr *address); /* null: all are */
+    void *allowed_arg;
     int depth; /* of calls into us; memory is freed at 0 */
     bool freed;
 };
@@ -225,13 +227,20 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    struct gs_http_call *c = arg;
+    struct gs_http *h = c->h;
 
     (void)purpose;
+    if (h->allowed && !h->allowed(h->allowed_arg, &address->addr)) {
+        c->address_refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
     if (fd < 0)
         return CURL_SOCKET_BAD;
-    drop_socket(arg, fd);
-    add_socket(arg, fd, true);
+    drop_socket(h, fd);
+    add_socket(h, fd, true);
     return fd;
 }
 
@@ -299,7 +308,7 @@ static struct gs_http_call *take_idle(struct gs_http *h)
     }
     c = gs_http_call_new(h, ca_file);
     curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, h);
+    curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c);
     curl_easy_setopt(c->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
     curl_easy_setopt(c->easy, CURLOPT_CLOSESOCKETDATA, h);
     return c;
@@ -323,6 +332,12 @@ struct gs_http *gs_http_new(uv_loop_t *loop, struct gs_err *err)
     h = gs_alloc(sizeof(*h));
     h->loop = loop;
     return h;
+}
+
+void gs_http_allow_addresses(struct gs_http *h, bool (*allowed)(void *arg, const struct sockaddr *address), void *arg)
+{
+    h->allowed = allowed;
+    h->allowed_arg = arg;
 }
 
 struct gs_http_call *gs_http_send(struct gs_http *h, const struct gs_http_request *req,

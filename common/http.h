@@ -57,6 +57,9 @@ struct gs_http_reply {
 const char *gs_http_reply_header(const struct gs_http_reply *r, const char *name);
 
 struct gs_http *gs_http_new(uv_loop_t *loop, struct gs_err *err);
+/* Which addresses a host may have, looked at after its name was resolved; without this, all. A request to a host that has
+ * none allowed ends with GS_REJECT. */
+void gs_http_allow_addresses(struct gs_http *h, bool (*allowed)(void *arg, const struct sockaddr *address), void *arg);
 struct gs_http *gs_http_free(struct gs_http *h); /* calls under way end with GS_RETRY */
 /* Everything in req is copied. fn is called exactly once, never from inside this call; the reply is borrowed. Null when
  * the request itself is refused (err says why); then fn is not called. */

@@ -105,6 +105,10 @@ enum gs_rc gs_http_judge(const struct gs_http_call *c, CURLcode code, char *dst,
     host_of(c, host, sizeof(host));
     if (c->head.overflow || c->body.overflow)
         return judge_size(c, host, dst, size);
+    if (code == CURLE_COULDNT_CONNECT && c->address_refused) {
+        snprintf(dst, size, "%s has no address that may be asked; the operator allows private ones by a setting", host);
+        return GS_REJECT;
+    }
     if (code == CURLE_OPERATION_TIMEDOUT) {
         describe_timeout(c, host, dst, size);
         return GS_RETRY;

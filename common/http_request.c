@@ -192,6 +192,7 @@ void gs_http_call_clear(struct gs_http_call *c)
     if (c->body.cap > GS_HTTP_KEEP_BODY)
         gs_buf_done(&c->body);
     c->head_done = false;
+    c->address_refused = false;
     c->error[0] = '\0';
 }
 

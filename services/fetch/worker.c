@@ -122,6 +122,7 @@ static bool start_clients(struct fetch_worker *w, struct gs_err *err)
     w->producer = w->http ? gs_producer_new(w->loop, gs_service_instance(w->service), err) : NULL;
     if (!w->producer)
         return false;
+    gs_http_allow_addresses(w->http, fetch_address_allowed, &fetch_config.allow_private);
     w->sources = fetch_pg_new(w->loop);
     conns.keyring = w->keyring;
     conns.pg = w->pg;

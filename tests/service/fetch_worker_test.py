@@ -399,7 +399,20 @@ def test_canary_is_nowhere(world):
     assert not any(w in log.read_text(errors="replace") for log in logs for w in ("Sanitizer", "runtime error:"))
 
 
+def test_private_addresses_need_leave(world):
+    world.worker.end()
+    world.start(GOALSYNC_FETCH_ALLOW_PLAIN="no", GOALSYNC_FETCH_ALLOW_PRIVATE="no")
+    before = len(world.source.asked)
+    m = world.ask("1", connection=world.connect("scripted", base_url=world.source.url.replace("http:", "https:")))
+    assert m.outcome == OUTCOME("FETCH_OUTCOME_REJECTED") and "no address that may be asked" in m.error
+    m = world.ask("1", connection=world.connect("scripted"))
+    assert m.outcome == OUTCOME("FETCH_OUTCOME_REJECTED") and "https://" in m.error, "plain http neither"
+    assert len(world.source.asked) == before
+
+
 def test_drains(world):
+    world.worker.end()
+    world.start()
     world.send(*[world.request(str(i)) for i in range(50)])
     assert world.worker.end() == 0, world.worker.log()[-3000:]
 
