@@ -244,7 +244,7 @@ CREATE TABLE link (
     linked_by bigint REFERENCES person,
     settings jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
-);
+) WITH (fillfactor = 85);
 CREATE INDEX link_batch_id ON link (batch_id);
 CREATE INDEX link_connection ON link (connection_id);
 CREATE INDEX link_failing ON link (org_id) WHERE failures > 0;
@@ -274,7 +274,7 @@ BEGIN
                    coalesce(array_agg(k.id ORDER BY k.id) FILTER (WHERE k.id IS NOT NULL), '{}') AS ids,
                    coalesce(array_agg(k.revision ORDER BY k.id) FILTER (WHERE k.id IS NOT NULL), '{}') AS revisions,
                    coalesce(array_agg(k.settings::text ORDER BY k.id) FILTER (WHERE k.id IS NOT NULL), '{}') AS settings
-              FROM unnest(batches) AS x(id)
+              FROM (SELECT DISTINCT unnest(batches)) AS x(id)
               LEFT JOIN link k ON k.batch_id = x.id AND k.state = 'active'
              GROUP BY x.id) l
      WHERE b.id = l.batch_id;
