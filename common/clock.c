@@ -42,8 +42,10 @@ char *gs_time_format(int64_t us, char dst[GS_TIME_TEXT])
     }
     struct tm tm;
     gmtime_r(&seconds, &tm); /* every int64_t of microseconds is a year that fits */
-    size_t len = strftime(dst, GS_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(dst + len, GS_TIME_TEXT - len, ".%06dZ", (int)fraction);
+    int len = snprintf(dst, GS_TIME_TEXT, "%04ld", tm.tm_year + 1900L); /* strftime writes the year 33 without zeros */
+    strftime(dst + len, GS_TIME_TEXT - (size_t)len, "-%m-%dT%H:%M:%S", &tm);
+    len += (int)strlen(dst + len);
+    snprintf(dst + len, GS_TIME_TEXT - (size_t)len, ".%06dZ", (int)fraction);
     return dst;
 }
 
