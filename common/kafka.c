@@ -200,6 +200,10 @@ static const char *setting_blamed(const char *text)
     return strstr(text, "sasl") ? "GOALSYNC_KAFKA_SASL_MECHANISM" : "GOALSYNC_KAFKA_...";
 }
 
+/* librdkafka 2.0.2 has freed parts of a configuration with interceptors when it fails late, so destroying it would free
+ * them twice. The pointer is kept for leak checkers; the process is about to end in most cases. */
+static rd_kafka_conf_t *volatile abandoned;
+
 rd_kafka_t *gs_kafka_client_new(enum gs_kafka_kind kind, rd_kafka_conf_t *conf, struct gs_err *err)
 {
     char text[GS_KAFKA_ERR_TEXT], clean[GS_KAFKA_ERR_TEXT];
@@ -209,7 +213,7 @@ rd_kafka_t *gs_kafka_client_new(enum gs_kafka_kind kind, rd_kafka_conf_t *conf, 
     rd_kafka_t *rk = rd_kafka_new(type, conf, text, sizeof text);
     if (rk)
         return rk;
-    rd_kafka_conf_destroy(conf);
+    abandoned = conf;
     gs_str_clean(clean, sizeof clean, text, strlen(text));
     gs_fail(err, GS_REJECT, "%s: %s", setting_blamed(text), clean);
     return NULL;
