@@ -21,7 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_LINE 4096
+#define MAX_LINE      4096
+#define CHILD_SECONDS 30 /* a child that a failed test left behind ends by itself */
 
 static char folder[] = "/tmp/service-test-XXXXXX";
 static char ready_file[64];
@@ -124,6 +125,8 @@ static void launch(struct child *c, const char *arg)
         char *argv[] = {name, NULL, NULL};
         snprintf(copy, sizeof(copy), "%s", arg ? arg : "");
         argv[1] = arg ? copy : NULL;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        alarm(CHILD_SECONDS);
         dup2(fds[1], STDOUT_FILENO);
         dup2(fds[1], STDERR_FILENO);
         close(fds[0]);
