@@ -1,10 +1,14 @@
 /* Kafka for the command line: connecting, metadata, offsets. */
 #include "services/cli/broker.h"
 
+#include "common/clock.h"
 #include "common/kafka.h"
 #include "common/str.h"
 
 #include <string.h>
+#include <time.h>
+
+enum { AGAIN_MS = 200 };
 
 const char *const cli_groups_of_consumers[] = {"goalsync-fetch-in-boundary", "goalsync-fetch-cross-boundary",
                                                "goalsync-fetch-third-party", "goalsync-progress-writer", NULL};
@@ -65,16 +69,34 @@ rd_kafka_topic_partition_list_t *cli_broker_partitions(const struct rd_kafka_met
     return list;
 }
 
+/* Right after a start leaders and coordinators move; such answers are asked for again. False: time is up, or worth no
+ * other. */
+static bool try_again(rd_kafka_resp_err_t err, int64_t until_us)
+{
+    const struct timespec pause = {0, AGAIN_MS * 1000000L};
+    bool passing = err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+                   err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS || err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+                   err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+
+    if (!passing || gs_mono_us() > until_us)
+        return false;
+    nanosleep(&pause, NULL);
+    return true;
+}
+
 enum cli_exit cli_broker_ends(struct cli *c, rd_kafka_topic_partition_list_t *list)
 {
+    int64_t until_us = gs_mono_us() + CLI_BROKER_WAIT_MS * INT64_C(1000);
     rd_kafka_resp_err_t err;
 
     if (list->cnt == 0)
         return CLI_OK;
-    /* Asking for the offsets at the time "end" gives the ends, with one request to each broker. */
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
-    err = rd_kafka_offsets_for_times(c->kafka, list, CLI_BROKER_WAIT_MS);
+    do {
+        /* Asking for the offsets at the time "end" gives the ends, with one request to each broker. */
+        for (int i = 0; i < list->cnt; i++)
+            list->elems[i].offset = RD_KAFKA_OFFSET_END;
+        err = rd_kafka_offsets_for_times(c->kafka, list, CLI_BROKER_WAIT_MS);
+    } while (try_again(err, until_us));
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return cli_fail(c, CLI_UNREACHABLE, "Kafka did not tell the ends of its topics: %s", rd_kafka_err2str(err));
     return CLI_OK;
@@ -90,29 +112,43 @@ static void take_offsets(const rd_kafka_topic_partition_list_t *from, rd_kafka_t
     }
 }
 
-enum cli_exit cli_broker_committed(struct cli *c, const char *group, rd_kafka_topic_partition_list_t *list)
+static rd_kafka_resp_err_t ask_committed(struct cli *c, const char *group, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_ListConsumerGroupOffsets_t *ask = rd_kafka_ListConsumerGroupOffsets_new(group, list);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(c->kafka);
     rd_kafka_event_t *event;
-    const rd_kafka_group_result_t **groups;
+    const rd_kafka_group_result_t **groups = NULL;
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
     size_t n = 0;
-    enum cli_exit rc = CLI_OK;
 
     rd_kafka_ListConsumerGroupOffsets(c->kafka, &ask, 1, NULL, queue);
     event = rd_kafka_queue_poll(queue, CLI_BROKER_WAIT_MS);
-    groups =
-        event && !rd_kafka_event_error(event)
-            ? rd_kafka_ListConsumerGroupOffsets_result_groups(rd_kafka_event_ListConsumerGroupOffsets_result(event), &n)
-            : NULL;
-    if (n == 1 && !rd_kafka_group_result_error(groups[0]))
+    if (event)
+        err = rd_kafka_event_error(event);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        groups =
+            rd_kafka_ListConsumerGroupOffsets_result_groups(rd_kafka_event_ListConsumerGroupOffsets_result(event), &n);
+    if (n == 1 && rd_kafka_group_result_error(groups[0]))
+        err = rd_kafka_error_code(rd_kafka_group_result_error(groups[0]));
+    else if (n == 1)
         take_offsets(rd_kafka_group_result_partitions(groups[0]), list);
-    else
-        rc = cli_fail(c, CLI_UNREACHABLE, "Kafka did not tell the offsets of group %s: %s", group,
-                      event && rd_kafka_event_error(event) ? rd_kafka_event_error_string(event) : "no answer");
     if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_ListConsumerGroupOffsets_destroy(ask);
-    return rc;
+    return err;
+}
+
+enum cli_exit cli_broker_committed(struct cli *c, const char *group, rd_kafka_topic_partition_list_t *list)
+{
+    int64_t until_us = gs_mono_us() + CLI_BROKER_WAIT_MS * INT64_C(1000);
+    rd_kafka_resp_err_t err;
+
+    do
+        err = ask_committed(c, group, list);
+    while (try_again(err, until_us));
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return cli_fail(c, CLI_UNREACHABLE, "Kafka did not tell the offsets of group %s: %s", group,
+                        rd_kafka_err2str(err));
+    return CLI_OK;
 }

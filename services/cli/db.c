@@ -110,6 +110,9 @@ static enum cli_exit fail_from(struct cli *c, const PGresult *r)
     if (gs_str_eq(state, "42501"))
         return cli_fail(c, CLI_REFUSED, "the database login may not do this: %s; grant it the role goalsync_operator",
                         first_line(message, line, sizeof(line)));
+    /* Our own triggers speak in sentences. */
+    if (gs_str_eq(state, "23514") && !PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME))
+        return cli_fail(c, CLI_REFUSED, "%s", first_line(message, line, sizeof(line)));
     return cli_fail(c, code_of(state), "PostgreSQL refused: %s%s%s", first_line(message, line, sizeof(line)),
                     detail ? "; " : "", detail ? first_line(detail, more, sizeof(more)) : "");
 }

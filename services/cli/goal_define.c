@@ -88,8 +88,9 @@ enum cli_exit cli_goal_print(struct cli *c, const char *id)
         "SELECT g.id, g.org_id, g.title, g.kind::text AS kind, g.metric::text AS metric, g.mode::text AS mode, "
         "g.start_value AS start, g.target_value AS target, g.risk_value AS risk, nullif(g.unit, '') AS unit, "
         "g.start_on, g.end_on, p.email AS owner, g.status::text AS status, g.applied_value AS value, "
-        "round(g.progress, 4) AS progress, (SELECT string_agg(parent_id::text, ', ' ORDER BY parent_id) FROM goal_edge "
-        "WHERE child_id = g.id) AS parents FROM goal g LEFT JOIN person p ON p.id = g.owner_id WHERE g.id = $1",
+        "round(g.progress, 4) AS progress, (SELECT coalesce(jsonb_agg(parent_id ORDER BY parent_id), '[]') "
+        "FROM goal_edge WHERE child_id = g.id) AS parents FROM goal g LEFT JOIN person p ON p.id = g.owner_id WHERE "
+        "g.id = $1",
         id);
 }
 

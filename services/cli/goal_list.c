@@ -17,17 +17,24 @@ enum { REDRAW_MS = 500, SCREEN_MAX = 4 << 20 };
 #define SCREEN_BEGIN "\033[?1049h\033[?25l" /* a screen of our own, without a cursor */
 #define SCREEN_END   "\033[?25h\033[?1049l"
 
-static void put_title(const struct cli_tree *t, const char *note, struct gs_buf *b)
+static void put_title(const struct cli_tree *t, const char *note, int columns, struct gs_buf *b)
 {
-    int goals = PQntuples(t->goals), failing = PQntuples(t->troubles);
+    int goals = PQntuples(t->goals), failing = PQntuples(t->troubles), room = columns;
     char text[300];
+    struct gs_buf name;
 
-    cli_put_colour(b, CLI_BOLD, cli_get(t->org, 0, "name"));
     snprintf(text, sizeof(text), "   %d goal%s", goals, goals == 1 ? "" : "s");
+    room -= cli_width(text) + 11 + (failing ? 12 : 0);
+    gs_buf_init(&name, 1024);
+    cli_put_cell(&name, cli_get(t->org, 0, "name"),
+                 cli_width(cli_get(t->org, 0, "name")) < room ? cli_width(cli_get(t->org, 0, "name")) : room, false);
+    room -= cli_width(gs_buf_str(&name));
+    cli_put_colour(b, CLI_BOLD, gs_buf_str(&name));
+    gs_buf_done(&name);
     cli_put_colour(b, CLI_DIM, text);
     snprintf(text, sizeof(text), ", %d failing", failing);
-    cli_put_colour(b, failing ? CLI_RED : CLI_DIM, failing ? text : "");
-    snprintf(text, sizeof(text), "   %s%s\n\n", cli_get(t->org, 0, "clock"), note);
+    cli_put_colour(b, CLI_RED, failing ? text : "");
+    snprintf(text, sizeof(text), "   %s%s\n\n", cli_get(t->org, 0, "clock"), cli_width(note) <= room ? note : "");
     cli_put_colour(b, CLI_DIM, text);
 }
 
@@ -38,7 +45,7 @@ static void print_once(const struct cli_tree *t, const char *note)
 
     cli_terminal_size(&columns, &rows);
     gs_buf_init(&b, CLI_OUT_MAX);
-    put_title(t, note, &b);
+    put_title(t, note, columns, &b);
     cli_tree_put(t, columns, 0, &b);
     cli_print_buf(&b);
 }
@@ -53,7 +60,7 @@ static void redraw(const struct cli_tree *t)
     cli_terminal_size(&columns, &rows);
     gs_buf_init(&view, SCREEN_MAX);
     gs_buf_init(&screen, SCREEN_MAX);
-    put_title(t, "   Ctrl-C ends", &view);
+    put_title(t, "   Ctrl-C ends", columns, &view);
     cli_tree_put(t, columns, rows > 4 ? rows - 3 : 1, &view);
     gs_buf_puts(&screen, "\033[H");
     for (const char *p = gs_buf_str(&view); *p;) {

@@ -31,16 +31,21 @@ static const char children_sql[] =
 
 /* Observations and activities in one feed, newest first. */
 static const char feed_sql[] =
-    "SELECT * FROM ("
+    "SELECT at, kind, value, person, data, extract(epoch FROM now() - at)::bigint AS age_seconds, CASE "
+    "WHEN kind = 'status_changed' THEN replace(concat(data->>'from', ' -> ', data->>'to'), '_', ' ') "
+    "WHEN kind IN ('checked_in', 'resumed') THEN concat_ws(', ', 'value ' || (data->>'value'), "
+    "replace(data->>'status', '_', ' '), "
+    "data->>'note') WHEN data ? 'error' THEN data->>'error' "
+    "WHEN data ? 'connector' THEN concat_ws(', ', data->>'connector', data->>'connection', (SELECT string_agg(key || ' "
+    "= ' || value, "
+    "', ') FROM jsonb_each_text(data->'settings'))) END AS summary FROM ("
     "SELECT o.applied_at AS at, 'observed' AS kind, o.value, NULL::text AS person, "
     "jsonb_strip_nulls(jsonb_build_object("
     "'link_id', o.link_id, 'revision', o.revision, 'slot', o.slot, 'rows_seen', o.rows_seen, 'fetched_at', "
     "o.fetched_at, "
-    "'source_at', o.source_at)) AS data, extract(epoch FROM now() - o.applied_at)::bigint AS age_seconds "
-    "FROM observation o WHERE o.goal_id = $1 "
-    "UNION ALL SELECT a.at, a.kind, NULL, p.email, a.data, extract(epoch FROM now() - a.at)::bigint "
-    "FROM activity a LEFT JOIN person p ON p.id = a.person_id WHERE a.goal_id = $1) AS feed "
-    "ORDER BY at DESC LIMIT $2::int";
+    "'source_at', o.source_at)) AS data FROM observation o WHERE o.goal_id = $1 "
+    "UNION ALL SELECT a.at, a.kind, NULL, p.email, a.data FROM activity a LEFT JOIN person p ON p.id = a.person_id "
+    "WHERE a.goal_id = $1) AS feed ORDER BY at DESC LIMIT $2::int";
 
 struct shown {
     PGresult *goal, *link, *children, *feed;
@@ -189,39 +194,41 @@ static void put_children(struct gs_buf *b, const PGresult *r)
     }
 }
 
-/* The members of a feed entry's data that people care for, in the words of the entry. */
-static void put_feed(struct gs_buf *b, const PGresult *r)
+static void put_feed(struct gs_buf *b, const PGresult *r, int columns)
 {
+    enum { AGE = 13, KIND = 17 };
     char age[CLI_AGE_TEXT], number[CLI_NUMBER_TEXT], words[40];
 
     if (PQntuples(r))
         cli_put_colour(b, CLI_DIM, "\nfeed\n");
     for (int i = 0; i < PQntuples(r); i++) {
-        const char *data = cli_get(r, i, "data");
+        const char *summary = cli_get(r, i, "summary");
+        int room = columns - 2 - AGE - KIND, width = cli_width(summary);
         gs_buf_puts(b, "  ");
-        cli_put_cell(b, cli_in_or_ago(cli_get_int(r, i, "age_seconds"), age), 12, false);
-        if (!cli_is_null(r, i, "value")) {
-            gs_buf_printf(b, "value %s\n", cli_number(cli_get(r, i, "value"), number));
-            continue;
-        }
-        gs_buf_puts(b, cli_words(cli_get(r, i, "kind"), words));
-        gs_buf_printf(b, "%s%s", cli_is_null(r, i, "person") ? "" : " by ", cli_get(r, i, "person"));
-        gs_buf_printf(b, "%s%s\n", gs_str_eq(data, "{}") ? "" : "  ", gs_str_eq(data, "{}") ? "" : data);
+        cli_put_cell(b, cli_in_or_ago(cli_get_int(r, i, "age_seconds"), age), AGE, false);
+        cli_put_cell(b, cli_words(cli_get(r, i, "kind"), words), KIND, false);
+        if (!cli_is_null(r, i, "value"))
+            gs_buf_puts(b, cli_number(cli_get(r, i, "value"), number));
+        else
+            cli_put_cell(b, summary, width < room ? width : room > 20 ? room : 20, false);
+        gs_buf_printf(b, "%s%s\n", cli_is_null(r, i, "person") ? "" : "  by ", cli_get(r, i, "person"));
     }
 }
 
 static void print_people(const struct shown *s)
 {
     struct gs_buf b;
+    int columns, rows;
 
     cli_terminal_init();
+    cli_terminal_size(&columns, &rows);
     gs_buf_init(&b, CLI_OUT_MAX);
     put_head(&b, s->goal);
     put_value(&b, s->goal);
     if (PQntuples(s->link))
         cli_link_put(&b, s->link, 0);
     put_children(&b, s->children);
-    put_feed(&b, s->feed);
+    put_feed(&b, s->feed, columns);
     cli_print_buf(&b);
 }
 

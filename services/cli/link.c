@@ -236,12 +236,19 @@ static enum cli_exit open_link(struct cli *c, char id[CLI_ID_TEXT])
     return rc == CLI_OK ? cli_begin(c) : rc;
 }
 
+/* A batch without links asks nothing; what was still requested of it goes with it. */
+static enum cli_exit drop_if_empty(struct cli *c, const char *batch)
+{
+    return cli_exec(c, "DELETE FROM link_batch WHERE id = $1 AND NOT EXISTS (SELECT FROM link WHERE batch_id = $1)",
+                    CLI_WITH(batch));
+}
+
 /* What the old settings led to says nothing about the new ones. */
 static const char edit_sql[] = "UPDATE link SET connection_id = $2, batch_id = $3, settings = $4, revision = revision "
                                "+ 1, outcome = NULL, error = NULL, "
                                "failures = 0, failing_since = NULL, waiting_until = NULL WHERE id = $1";
 
-static enum cli_exit store_edit(struct cli *c, const char *id, const struct cli_ask *a)
+static enum cli_exit store_edit(struct cli *c, const char *id, const char *old_batch, const struct cli_ask *a)
 {
     char batch[CLI_ID_TEXT], person[CLI_ID_TEXT] = "";
 
@@ -249,8 +256,9 @@ static enum cli_exit store_edit(struct cli *c, const char *id, const struct cli_
         return c->code;
     if (put_batch(c, a, batch) != CLI_OK ||
         cli_exec(c, edit_sql, CLI_WITH(id, a->connection, batch, a->settings)) != CLI_OK ||
-        put_revision(c, id, person) != CLI_OK || put_feed(c, id, "link_edited", person) != CLI_OK ||
-        cli_audit(c, c->org, "link.edited", "link", id) != CLI_OK || sync_one(c, id) != CLI_OK)
+        drop_if_empty(c, old_batch) != CLI_OK || put_revision(c, id, person) != CLI_OK ||
+        put_feed(c, id, "link_edited", person) != CLI_OK || cli_audit(c, c->org, "link.edited", "link", id) != CLI_OK ||
+        sync_one(c, id) != CLI_OK)
         return c->code;
     return cli_commit(c);
 }
@@ -263,8 +271,8 @@ static enum cli_exit run_edit(struct cli *c)
 
     if (rc != CLI_OK)
         return rc;
-    CLI_AUTO_RESULT old =
-        cli_query(c, "SELECT org_id, connection_id, settings FROM link WHERE id = $1 FOR UPDATE", CLI_WITH(id));
+    CLI_AUTO_RESULT old = cli_query(
+        c, "SELECT org_id, connection_id, batch_id, settings FROM link WHERE id = $1 FOR UPDATE", CLI_WITH(id));
     if (!old)
         return c->code;
     rc = cli_ask_prepare(c, cli_has(c, "connection") ? cli_opt(c, "connection") : cli_get(old, 0, "connection_id"),
@@ -274,7 +282,7 @@ static enum cli_exit run_edit(struct cli *c)
     if (rc == CLI_OK && cli_has(c, "preview"))
         rc = a.paused[0] ? refuse_paused(c, &a) : cli_preview(c, &a);
     else if (rc == CLI_OK)
-        rc = store_edit(c, id, &a);
+        rc = store_edit(c, id, cli_get(old, 0, "batch_id"), &a);
     cli_ask_done(&a);
     return rc == CLI_OK && !cli_has(c, "preview") ? print_link(c, id) : rc;
 }
@@ -321,8 +329,7 @@ static enum cli_exit run_delete(struct cli *c)
     rc = cli_exec(c, "UPDATE goal SET mode = 'manual' WHERE id = $1 AND mode = 'data_source'",
                   CLI_WITH(cli_get(gone, 0, "goal_id")));
     if (rc == CLI_OK)
-        rc = cli_exec(c, "DELETE FROM link_batch WHERE id = $1 AND NOT EXISTS (SELECT FROM link WHERE batch_id = $1)",
-                      CLI_WITH(cli_get(gone, 0, "batch_id")));
+        rc = drop_if_empty(c, cli_get(gone, 0, "batch_id"));
     if (rc == CLI_OK)
         rc = cli_audit(c, c->org, "link.deleted", "link", id);
     if (rc == CLI_OK)

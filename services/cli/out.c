@@ -19,7 +19,7 @@ enum {
     OID_NUMERIC = 1700,
     OID_JSONB = 3802
 };
-enum { COLUMNS_MAX = 24, CELL_MAX = 60, LABEL_WIDTH = 16 };
+enum { COLUMNS_MAX = 24, CELL_MAX = 60, LABEL_WIDTH = 18 };
 
 static size_t numeric_len(const char *text)
 {

@@ -41,7 +41,7 @@ char *cli_age(int64_t seconds, char dst[CLI_AGE_TEXT]);       /* "12 s", "3 min"
 char *cli_in_or_ago(int64_t seconds, char dst[CLI_AGE_TEXT]); /* "3 min ago", "in 12 s" */
 char *cli_age_short(int64_t seconds, char dst[CLI_AGE_TEXT]); /* "12s", "3m", "2h", "5d" */
 enum { CLI_NUMBER_TEXT = 80 };
-/* "1234567.50" becomes "1,234,567.5". */
+/* "1234567.50" becomes "1,234,567.5"; at most 4 decimals. "" for what is no decimal. */
 char *cli_number(const char *decimal, char dst[CLI_NUMBER_TEXT]);
 enum cli_colour cli_status_colour(const char *status);
 const char *cli_words(const char *name, char dst[40]); /* "on_track" becomes "on track" */

@@ -179,8 +179,8 @@ static struct writer_state state_of(const struct gs_goal *g)
 {
     return (struct writer_state){.value = g->applied_value,
                                  .progress = g->progress,
-                                 .has_value = g->has_applied,
-                                 .has_progress = g->has_value,
+                                 .has_value = g->has_value && g->has_applied,
+                                 .has_progress = true,
                                  .status = gs_goal_status_name(g->status)};
 }
 

@@ -262,7 +262,7 @@ static void put_line(struct gs_buf *b, const char *label, bool good, const char 
     struct gs_buf cell;
 
     gs_buf_init(&cell, 256);
-    cli_put_cell(&cell, label, 12, false);
+    cli_put_cell(&cell, label, 14, false);
     gs_buf_puts(b, gs_buf_str(&cell));
     gs_buf_done(&cell);
     cli_put_colour(b, good ? CLI_GREEN : CLI_RED, good ? "ok   " : "LOOK ");

@@ -1,6 +1,7 @@
 /* The terminal: colours, widths, bars, and how numbers and times read to people. */
 #include "services/cli/out.h"
 
+#include "common/decimal.h"
 #include "common/str.h"
 
 #include <langinfo.h>
@@ -12,7 +13,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { COLUMNS_DEFAULT = 100, ROWS_DEFAULT = 24 };
+enum { COLUMNS_DEFAULT = 100, ROWS_DEFAULT = 24, DECIMALS_SHOWN = 4 };
 
 static struct {
     bool known, tty, colours, unicode;
@@ -209,16 +210,25 @@ char *cli_in_or_ago(int64_t seconds, char dst[CLI_AGE_TEXT])
 
 char *cli_number(const char *decimal, char dst[CLI_NUMBER_TEXT])
 {
-    size_t whole = strcspn(decimal, "."), len = strlen(decimal), out = 0;
+    char text[GS_DEC_TEXT];
+    struct gs_dec d;
+    struct gs_err err;
+    size_t len, whole, out = 0;
 
-    while (len > whole && (decimal[len - 1] == '0' || len - 1 == whole))
-        if (decimal[--len] == '.')
-            break;
-    for (size_t i = 0; i < len && out + 2 < CLI_NUMBER_TEXT; i++) {
-        bool digit_before = i > 0 && decimal[i - 1] >= '0' && decimal[i - 1] <= '9';
+    dst[0] = '\0';
+    if (gs_dec_parse(decimal, strlen(decimal), &d, &err) != GS_OK)
+        return dst;
+    len = gs_dec_format_fixed(d, DECIMALS_SHOWN, text);
+    while (text[len - 1] == '0')
+        len--;
+    len -= text[len - 1] == '.';
+    text[len] = '\0';
+    whole = strcspn(text, ".");
+    for (size_t i = 0; i < len; i++) {
+        bool digit_before = i > 0 && text[i - 1] >= '0' && text[i - 1] <= '9';
         if (i < whole && digit_before && (whole - i) % 3 == 0)
             dst[out++] = ',';
-        dst[out++] = decimal[i];
+        dst[out++] = text[i];
     }
     dst[out] = '\0';
     return dst;

@@ -13,7 +13,9 @@
 enum {
     DEPTH_MAX = 16,
     PREFIX_MAX = DEPTH_MAX * 12,
-    TITLE_MIN = 24,
+    TITLE_MIN = 21,
+    AGE_WIDTH = 5 + 2,
+    NEXT_WIDTH = 7 + 2,
     VALUE_MAX = 26,
     VALUE_TEXT = 200,
     TROUBLES_MAX = 5
@@ -103,9 +105,10 @@ static const char *value_text(const PGresult *r, int row, char *dst)
     const char *unit = cli_get(r, row, "unit");
     bool has_target = !cli_is_null(r, row, "target");
 
+    dst[0] = '\0';
+    if (gs_str_eq(cli_get(r, row, "metric"), "percent") && gs_str_eq(cli_get(r, row, "mode"), "roll_up"))
+        return dst; /* no number of its own beside its progress */
     if (cli_is_null(r, row, "value")) {
-        /* Percent goals that roll up have no number of their own beside their progress. */
-        snprintf(dst, VALUE_TEXT, "%s", "");
         if (has_target)
             snprintf(dst, VALUE_TEXT, "- of %s %s", cli_number(cli_get(r, row, "target"), target), unit);
     } else if (has_target) {
@@ -135,18 +138,18 @@ static void choose_layout(struct layout *l, int columns)
     l->bar = columns >= 120 ? 20 : columns >= 90 ? 12 : 8;
     l->age = l->next = true;
     /* percent 4, status 13, two columns between all; what does not fit is left out, the least telling first. */
-    rest = columns - (l->bar + 2) - (4 + 1) - (13 + 2) - (l->value + 2) - 2 * (7 + 2);
+    rest = columns - (l->bar + 2) - (4 + 1) - (13 + 2) - (l->value + 2) - AGE_WIDTH - NEXT_WIDTH;
     if (rest < TITLE_MIN) {
         rest += l->bar - 4;
         l->bar = 4;
     }
     if (rest < TITLE_MIN) {
         l->next = false;
-        rest += 9;
+        rest += NEXT_WIDTH;
     }
     if (rest < TITLE_MIN) {
         l->age = false;
-        rest += 9;
+        rest += AGE_WIDTH;
     }
     if (rest < TITLE_MIN) {
         rest += l->value + 2;
@@ -179,16 +182,16 @@ static void put_column(struct gs_buf *b, enum cli_colour colour, const char *tex
 static void put_heading(struct layout *l)
 {
     put_column(l->b, CLI_DIM, "GOAL", l->title, false);
-    put_column(l->b, CLI_DIM, "  PROGRESS", l->bar + 2 + 4 + 1, false);
+    put_column(l->b, CLI_DIM, l->bar ? "  PROGRESS" : "DONE", l->bar ? l->bar + 2 + 4 + 1 : 4 + 1, !l->bar);
     put_column(l->b, CLI_DIM, "  STATUS", 13 + 2, false);
     if (l->value) {
         gs_buf_puts(l->b, "  ");
         put_column(l->b, CLI_DIM, "VALUE", l->value, true);
     }
     if (l->age)
-        put_column(l->b, CLI_DIM, "AGE", 7 + 2, true);
+        put_column(l->b, CLI_DIM, "AGE", AGE_WIDTH, true);
     if (l->next)
-        put_column(l->b, CLI_DIM, "NEXT", 7 + 2, true);
+        put_column(l->b, CLI_DIM, "NEXT", NEXT_WIDTH, true);
     end_line(l);
 }
 
@@ -211,7 +214,7 @@ static void put_next(struct layout *l, int row)
         colour = word[0] == 'w' ? CLI_YELLOW : CLI_RED;
     } else if (seconds <= 0)
         word = "now";
-    put_column(l->b, colour, word, 7 + 2, true);
+    put_column(l->b, colour, word, NEXT_WIDTH, true);
 }
 
 static void put_goal(struct layout *l, int row, const char *prefix)
@@ -225,8 +228,8 @@ static void put_goal(struct layout *l, int row, const char *prefix)
     int indent = cli_width(prefix);
 
     cli_put_colour(l->b, CLI_DIM, prefix);
-    put_column(l->b, indent || gs_str_eq(cli_get(r, row, "kind"), "objective") ? CLI_PLAIN : CLI_PLAIN,
-               cli_get(r, row, "title"), l->title - indent > 4 ? l->title - indent : 4, false);
+    put_column(l->b, indent ? CLI_PLAIN : CLI_BOLD, cli_get(r, row, "title"),
+               l->title - indent > 4 ? l->title - indent : 4, false);
     if (l->bar) {
         gs_buf_puts(l->b, "  ");
         cli_put_bar(l->b, percent, l->bar, colour);
@@ -242,7 +245,7 @@ static void put_goal(struct layout *l, int row, const char *prefix)
     if (l->age)
         put_column(l->b, CLI_DIM,
                    cli_is_null(r, row, "fetched_at") ? "" : cli_age_short(cli_get_int(r, row, "age_seconds"), text),
-                   7 + 2, true);
+                   AGE_WIDTH, true);
     if (l->next)
         put_next(l, row);
     end_line(l);
