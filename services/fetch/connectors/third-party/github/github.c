@@ -105,9 +105,10 @@ static enum github_state state_of(const struct fetch_settings *link)
 
 /* ---- asking ---- */
 
+/* GitHub recommends the first type, and its description promises the second. */
 static void put_headers(struct fetch_task *t)
 {
-    fetch_header(t, "Accept", "application/vnd.github+json");
+    fetch_header(t, "Accept", "application/vnd.github+json, application/json");
     fetch_header(t, "X-GitHub-Api-Version", "2022-11-28");
 }
 
