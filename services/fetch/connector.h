@@ -64,8 +64,7 @@ struct fetch_connector {
     size_t scratch;                              /* zeroed bytes of state per task: fetch_scratch(t) */
     int max_exchanges;                           /* with the source for one task; 0: 1 */
 
-    /* Beyond what the fields say themselves; may be null. Called when a connection or link is saved and before a fetch.
-     */
+    /* Beyond what the fields say themselves; may be null. Called when a connection or link is saved, and before a fetch. */
     enum gs_rc (*check)(const struct fetch_settings *connection, const struct fetch_settings *link, struct gs_err *err);
     /* Links of one connection with equal keys are asked together, as one task with several targets. Null: links with
      * equal settings are. */
@@ -96,6 +95,8 @@ int64_t fetch_now_us(const struct fetch_task *t); /* the task's time; fixed in c
 enum gs_rc fetch_get(struct fetch_task *t, const char *path, ...) GS_PRINTF(2, 3);
 enum gs_rc fetch_post(struct fetch_task *t, const char *content_type, const char *body, size_t len, const char *path,
                       ...) GS_PRINTF(5, 6);
+/* The next page where the source's answer names it; only on the host that was asked first. */
+enum gs_rc fetch_follow(struct fetch_task *t, const char *url);
 void fetch_base(struct fetch_task *t, const char *base_url);                  /* before fetch_get */
 void fetch_query(struct fetch_task *t, const char *name, const char *value);  /* after it; percent-encoded */
 void fetch_header(struct fetch_task *t, const char *name, const char *value); /* after it */

@@ -107,6 +107,17 @@ enum gs_rc fetch_get(struct fetch_task *t, const char *path, ...)
     return rc;
 }
 
+enum gs_rc fetch_follow(struct fetch_task *t, const char *url)
+{
+    enum gs_rc rc = begin(t, FETCH_HTTP);
+
+    if (rc != GS_AGAIN)
+        return rc;
+    t->exchange.method = "GET";
+    gs_buf_puts(&t->url, url);
+    return GS_AGAIN;
+}
+
 /* Texts lie one after the other in `text`, each with its zero byte. */
 static size_t put_text(struct fetch_task *t, const char *s, size_t len)
 {

@@ -179,8 +179,7 @@ static enum gs_rc page_reply(struct fetch_task *t, const struct fetch_reply *r)
         fetch_emit(t, 0, gs_dec_int(*pages));
         return GS_OK;
     }
-    fetch_base(t, r->body);
-    return fetch_get(t, "");
+    return fetch_follow(t, r->body);
 }
 
 static const struct fetch_connector pager = {
