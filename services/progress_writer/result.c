@@ -15,7 +15,7 @@ const char *writer_outcome_name(enum writer_outcome o)
 void writer_results_add(struct writer_results *r, const struct writer_result *item)
 {
     if (r->n == r->cap) {
-        r->cap = r->cap ? r->cap * 2 : 64;
+        r->cap = r->cap ? r->cap * 2 : 1; /* most messages have one target */
         r->items = gs_realloc_n(r->items, r->cap, sizeof *r->items);
     }
     r->items[r->n++] = *item;
