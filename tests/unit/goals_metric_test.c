@@ -69,6 +69,8 @@ static void definitions_of_projects_and_dates(void **state)
     assert_int_equal(gs_goal_validate(&goal, NULL), GS_OK);
     goal.mode = GS_ROLL_UP; /* a project with a metric ignores its tasks: manual or data source only */
     assert_int_equal(gs_goal_validate(&goal, NULL), GS_REJECT);
+    goal = metric_goal(GS_REACH, "5", "10", NULL);
+    expect_dec("a reach starts at 0 whatever is stored", gs_goal_start(&goal), "0");
     goal = metric_goal(GS_PERCENT, NULL, NULL, NULL);
     goal.start_day = goal.end_day;
     assert_int_equal(gs_goal_validate(&goal, NULL), GS_OK);

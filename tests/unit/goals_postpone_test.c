@@ -104,7 +104,17 @@ static void a_copy_is_fresh(void **state)
     expect_int("a copy is not stored yet", planned.copy.id, 0);
     expect_int("the way of progress stays", planned.copy.mode, GS_DATA_SOURCE);
     expect_text("the unit stays", planned.copy.unit, "EUR");
+    assert_true(planned.copy.has_auto);
     expect_dec("the kept value is the automatic one of an automatic goal", planned.copy.auto_value, "5");
+    goal.mode = GS_MANUAL;
+    assert_int_equal(plan_one(&goal, NULL, true, &planned), GS_OK);
+    assert_false(planned.copy.has_auto);
+    goal.mode = GS_DATA_SOURCE;
+    goal.kind = GS_PROJECT;
+    assert_int_equal(plan_one(&goal, NULL, true, &planned), GS_OK);
+    expect_dec("a project that is not its tasks keeps progress too", planned.copy.applied_value, "5");
+    assert_int_equal(plan_one(&goal, NULL, false, &planned), GS_OK);
+    assert_false(planned.copy.has_auto);
 }
 
 /* ---- A subtree: 0 objective; 1 EUR 10 of 100, 2 EUR from 5 without a value, 3 closed, 4 below 3 only, 5 below 1 and
@@ -238,6 +248,28 @@ static void the_whole_postponement_is_refused(void **state)
     expect_dec("unless new targets come with it", tree.planned[MONEY].copy.target, "200");
 }
 
+static void only_the_first_refused_are_named(void **state)
+{
+    struct gs_goal goal = with_value(metric_goal(GS_REACH, NULL, "1", NULL), "1", 0);
+    struct gs_postpone_goal planned[30] = {{.goal = &goal}};
+    struct gs_postpone_edge edges[29];
+    struct gs_postpone plan = {.goals = planned, .n_goals = 30, .edges = edges, .n_edges = 29};
+    struct gs_goal_rules rules = gs_goal_rules_default(0);
+    struct gs_err err;
+
+    (void)state;
+    goal.id = INT64_MIN; /* the longest text */
+    for (size_t i = 1; i < 30; i++) {
+        planned[i] = planned[0];
+        edges[i - 1] = (struct gs_postpone_edge){.parent = 0, .child = i};
+    }
+    assert_int_equal(gs_postpone_plan(&plan, &rules, &err), GS_REJECT);
+    assert_non_null(strstr(err.text, "30 in all"));
+    assert_non_null(strstr(err.text, "-9223372036854775808, ..."));
+    plan.n_goals = GS_POSTPONE_MAX + 1;
+    assert_int_equal(gs_postpone_plan(&plan, &rules, &err), GS_REJECT);
+}
+
 static void bad_plans(void **state)
 {
     struct tree tree;
@@ -272,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_subtree_goes_along),
         cmocka_unit_test(sums_of_starts),
         cmocka_unit_test(the_whole_postponement_is_refused),
+        cmocka_unit_test(only_the_first_refused_are_named),
         cmocka_unit_test(bad_plans),
     };
 

@@ -81,6 +81,10 @@ static void members_of_an_average(void **state)
     (void)gs_goal_roll_up(&parent, children, 2, &rules);
     assert_false(parent.has_value);
     expect_dec("all postponed: progress 0, no value", parent.progress, "0");
+    a.status = GS_ON_TRACK;
+    parent.metric = GS_STAY_BELOW; /* refused when defined */
+    (void)gs_goal_roll_up(&parent, children, 2, &rules);
+    assert_false(parent.has_value);
     parent.mode = GS_MANUAL;
     expect_int("other modes are left alone", gs_goal_roll_up(&parent, children, 2, &rules), 0);
 }
@@ -114,6 +118,10 @@ static void percent_metric_follows_the_average(void **state)
     expect_dec("2.4#4 not computed back from a rounded value", parent.progress, "33.333333333333333333");
     expect_status("a third after a third of the time", parent.status, GS_ON_TRACK);
     expect_int("deriving keeps it", gs_goal_derive(&parent, &rules), 0);
+    parent.override = GS_STICKY;
+    parent.applied_value = dec("56.5");
+    (void)gs_goal_derive(&parent, &rules);
+    expect_dec("an override counts by its own value", parent.progress, "50");
 }
 
 /* ---- Sums */
@@ -187,7 +195,15 @@ static void sums_beyond_20_digits_are_refused(void **state)
     assert_memory_equal(&parent, &before, sizeof parent);
     goals[1].applied_value = dec("-99999999999999999999");
     assert_true(gs_goal_roll_up(&parent, children, 3, &rules) & GS_CHANGED_VALUE);
-    expect_dec("only the result must fit, not the way to it", parent.applied_value, "0.5");
+    goals[1].applied_value = goals[2].applied_value = goals[0].applied_value;
+    expect_int("3 * 10^20", gs_goal_roll_up(&parent, children, 3, &rules), GS_CHANGED_REFUSED);
+    for (int i = 0; i < 3; i++)
+        goals[i].applied_value = dec("-99999999999999999999");
+    expect_int("-3 * 10^20", gs_goal_roll_up(&parent, children, 3, &rules), GS_CHANGED_REFUSED);
+    goals[0].applied_value = dec("99999999999999999999");
+    goals[2].applied_value = dec("0.25");
+    assert_true(gs_goal_roll_up(&parent, children, 3, &rules) & GS_CHANGED_VALUE);
+    expect_dec("only the result must fit, not the way to it", parent.applied_value, "0.25");
 }
 
 static void baseline_sums(void **state)
@@ -207,7 +223,18 @@ static void baseline_sums(void **state)
     rules.status_mode = GS_STATUS_FROM_KEY_RESULTS;
     expect_int("a baseline keeps its own statuses in the second mode", gs_goal_roll_up(&parent, children, 2, &rules),
                0);
+    b.has_value = false;
+    (void)gs_goal_roll_up(&parent, children, 2, &rules);
+    expect_dec("one without a value adds nothing", parent.applied_value, "3");
+    b.has_value = true;
+    b.status = GS_POSTPONED;
+    (void)gs_goal_roll_up(&parent, children, 2, &rules);
+    expect_dec("postponed ones leave", parent.applied_value, "3");
     b = percent_goal("50");
+    children[1].contributes = false;
+    (void)gs_goal_roll_up(&parent, children, 2, &rules);
+    expect_dec("what does not contribute is no hindrance", parent.applied_value, "3");
+    children[1].contributes = true;
     (void)gs_goal_roll_up(&parent, children, 2, &rules);
     assert_false(parent.has_value);
     expect_status("not all are baselines: no roll-up", parent.status, GS_NOT_STARTED);
@@ -243,6 +270,12 @@ static void projects(void **state)
         expect_status(rows[i].rule, project.status, rows[i].status);
         expect_int(rows[i].rule, project.has_value, rows[i].done > 0);
     }
+    struct gs_goal project = {.kind = GS_PROJECT, .mode = GS_ROLL_UP, .end_day = 100, .tasks_done = 1, .tasks_all = 2};
+    struct gs_goal closed = {.kind = GS_KEY_RESULT, .status = GS_CLOSED};
+    struct gs_goal_child below = child_of(&closed, FREE, 0);
+    (void)gs_goal_roll_up(&project, &below, 1, &rules);
+    expect_dec("a project goes by its tasks alone", project.progress, "50");
+    expect_status("a project goes by its tasks alone", project.status, GS_ON_TRACK);
     struct gs_goal measured = metric_goal(GS_REACH, NULL, "10", NULL);
     measured.kind = GS_PROJECT;
     measured.tasks_done = measured.tasks_all = 3;

@@ -74,6 +74,8 @@ static void colours(void **state)
     ranges.amber_from = dec("0");
     assert_int_equal(gs_score_ranges_validate(&ranges, NULL), GS_REJECT);
     ranges = gs_score_ranges_default();
+    ranges.green_from = dec("1");
+    assert_int_equal(gs_score_ranges_validate(&ranges, NULL), GS_OK);
     ranges.green_from = dec("1.01");
     assert_int_equal(gs_score_ranges_validate(&ranges, NULL), GS_REJECT);
 }

@@ -161,6 +161,27 @@ static void day_pass(void **state)
     expect_int("a status set by hand stays", gs_goal_derive(&goal, &rules), 0);
 }
 
+static void day_pass_in_the_second_mode(void **state)
+{
+    struct gs_goal_rules rules = gs_goal_rules_default(50);
+    struct gs_goal goal = with_value(metric_goal(GS_PERCENT, NULL, NULL, NULL), "20", 20), project = goal,
+                   parent = goal;
+
+    (void)state;
+    rules.status_mode = GS_STATUS_FROM_KEY_RESULTS;
+    (void)gs_goal_derive(&goal, &rules);
+    expect_status("a goal without roll-up goes by d in either mode", goal.status, GS_AT_RISK);
+    project.kind = GS_PROJECT;
+    project.mode = GS_ROLL_UP;
+    (void)gs_goal_derive(&project, &rules);
+    expect_status("a project has no key results", project.status, GS_AT_RISK);
+    parent.mode = GS_ROLL_UP;
+    expect_int("a parent waits for its children", gs_goal_derive(&parent, &rules), 0);
+    rules.status_mode = GS_STATUS_FROM_PROGRESS;
+    (void)gs_goal_derive(&parent, &rules);
+    expect_status("by d in the first mode", parent.status, GS_AT_RISK);
+}
+
 static void changes_of_the_definition_rederive_at_once(void **state)
 {
     struct gs_goal_rules rules = gs_goal_rules_default(50);
@@ -227,6 +248,7 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(own_status),
         cmocka_unit_test(day_pass),
+        cmocka_unit_test(day_pass_in_the_second_mode),
         cmocka_unit_test(changes_of_the_definition_rederive_at_once),
         cmocka_unit_test(alert_uses_the_second_limit),
     };

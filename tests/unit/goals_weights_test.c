@@ -158,6 +158,10 @@ static void sums_above_100_are_refused(void **state)
     assert_int_equal(gs_weights_validate(children, 3, &err), GS_OK);
     children[1].weight = 10001;
     assert_int_equal(gs_weights_validate(children, 3, &err), GS_REJECT);
+    assert_int_equal(gs_weights_validate(NULL, GS_GOAL_CHILDREN_MAX + 1, &err), GS_REJECT);
+    children[0].contributes = false;
+    children[1].weight = 10000;
+    assert_int_equal(gs_weights_validate(children, 3, &err), GS_OK);
     children[1].weight = -2;
     assert_int_equal(gs_weights_validate(children, 3, &err), GS_REJECT);
     gs_weights_reset(children, 3); /* 2.5 "reset to default" clears all */
