@@ -6,7 +6,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-enum { CLI_BROKER_WAIT_MS = 10000 };
+enum { CLI_BROKER_WAIT_MS = 5000 };
 
 /* The groups whose lag and dead letters count, ended by null. */
 extern const char *const cli_groups_of_consumers[];

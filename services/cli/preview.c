@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/event.h"
 #include "common/kafka.h"
+#include "common/mem.h"
 #include "common/str.h"
 #include "proto/goalsync/v1/fetch.pb-c.h"
 #include "services/cli/broker.h"
@@ -85,10 +86,35 @@ static void *pack(const struct cli_ask *a, char *id, int64_t wait_us, size_t *re
     request.targets = targets;
     request.n_targets = 1;
     *ret_len = goalsync__v1__fetch_requested__get_packed_size(&request);
-    bytes = malloc(*ret_len);
-    if (bytes)
-        goalsync__v1__fetch_requested__pack(&request, bytes);
+    bytes = gs_alloc(*ret_len);
+    goalsync__v1__fetch_requested__pack(&request, bytes);
     return bytes;
+}
+
+static enum cli_exit produce(struct cli *c, const struct gs_record *r)
+{
+    rd_kafka_headers_t *headers = gs_event_headers(&r->event);
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = r->topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)r->key, r->key_len}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)r->value, r->len}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *failure = rd_kafka_produceva(c->kafka, parts, sizeof(parts) / sizeof(parts[0]));
+    enum cli_exit rc = CLI_OK;
+
+    if (failure) {
+        rc = cli_fail(c, CLI_FAILED, "the request could not be queued for topic %s: %s", r->topic,
+                      rd_kafka_error_string(failure));
+        rd_kafka_headers_destroy(headers); /* ours still */
+        rd_kafka_error_destroy(failure);
+    } else if (rd_kafka_flush(c->kafka, CLI_BROKER_WAIT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rc = cli_fail(c, CLI_UNREACHABLE,
+                      "the request could not be written to topic %s in time; does it exist? `goalsync topics list`",
+                      r->topic);
+    }
+    return rc;
 }
 
 static enum cli_exit ask(struct cli *c, const struct cli_ask *a, char *id, int64_t wait_us)
@@ -96,26 +122,22 @@ static enum cli_exit ask(struct cli *c, const struct cli_ask *a, char *id, int64
     char topic[TOPIC_MAX], trace[GS_TRACEPARENT_TEXT];
     size_t len;
     void *bytes = pack(a, id, wait_us, &len);
-    rd_kafka_resp_err_t err;
+    enum cli_exit rc;
 
     gs_traceparent_new(trace);
-    const struct gs_event ev = {.id = id,
-                                .type = "goalsync.fetch.requested.v1",
-                                .source = "/goalsync/cli",
-                                .time_us = gs_now_us(),
-                                .traceparent = trace};
     snprintf(topic, sizeof(topic), "fetch.urgent.%s.%s", gs_category_dashed(a->entry->category), a->entry->name);
-    err = rd_kafka_producev(c->kafka, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_VALUE(bytes, len),
-                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                            RD_KAFKA_V_KEY(a->connection, strlen(a->connection)),
-                            RD_KAFKA_V_HEADERS(gs_event_headers(&ev)), RD_KAFKA_V_END);
+    rc = produce(c, &(struct gs_record){.topic = topic,
+                                        .key = a->connection,
+                                        .key_len = strlen(a->connection),
+                                        .value = bytes,
+                                        .len = len,
+                                        .event = {.id = id,
+                                                  .type = "goalsync.fetch.requested.v1",
+                                                  .source = "/goalsync/cli",
+                                                  .time_us = gs_now_us(),
+                                                  .traceparent = trace}});
     free(bytes);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        err = rd_kafka_flush(c->kafka, CLI_BROKER_WAIT_MS);
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR
-               ? CLI_OK
-               : cli_fail(c, CLI_UNREACHABLE, "the request could not be written to topic %s: %s", topic,
-                          rd_kafka_err2str(err));
+    return rc;
 }
 
 /* Null: not this message. */
