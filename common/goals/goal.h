@@ -96,7 +96,7 @@ enum gs_goal_change {
     GS_CHANGED_OVERRIDE = 8, /* override */
     GS_CHANGED_AUTO = 16,    /* auto_value: shown in the check-in dialog only */
     GS_CHANGED_BY_HAND = 32, /* status_by_hand without a visible difference */
-    GS_CHANGED_REFUSED = 64, /* alone: a sum beyond 20 digits; the goal was left as it was */
+    GS_CHANGED_REFUSED = 64, /* alone: a sum beyond 20 digits, too many children; the goal was left as it was */
 };
 #define GS_CHANGED_VISIBLE (GS_CHANGED_VALUE | GS_CHANGED_PROGRESS | GS_CHANGED_STATUS | GS_CHANGED_OVERRIDE)
 

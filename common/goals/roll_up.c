@@ -163,9 +163,10 @@ unsigned gs_goal_roll_up(struct gs_goal *parent, const struct gs_goal_child *chi
 {
     struct gs_goal before = *parent;
 
-    assert(n <= GS_GOAL_CHILDREN_MAX);
     if (parent->mode != GS_ROLL_UP)
         return 0;
+    if (n > GS_GOAL_CHILDREN_MAX)
+        return GS_CHANGED_REFUSED;
     struct rolled r = roll(parent, children, n);
     if (r.too_large)
         return GS_CHANGED_REFUSED;

@@ -193,6 +193,8 @@ static void sums_beyond_20_digits_are_refused(void **state)
     before = parent;
     expect_int("10^20", gs_goal_roll_up(&parent, children, 3, &rules), GS_CHANGED_REFUSED);
     assert_memory_equal(&parent, &before, sizeof parent);
+    expect_int("too many children", gs_goal_roll_up(&parent, children, GS_GOAL_CHILDREN_MAX + 1, &rules),
+               GS_CHANGED_REFUSED);
     goals[1].applied_value = dec("-99999999999999999999");
     assert_true(gs_goal_roll_up(&parent, children, 3, &rules) & GS_CHANGED_VALUE);
     goals[1].applied_value = goals[2].applied_value = goals[0].applied_value;
