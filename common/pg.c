@@ -243,6 +243,7 @@ static void on_resolved(void *arg, const char *error)
         return;
     }
     pg->state = CONNECTING;
+    gs_timer_start(pg->life, gs_pg_target_connect_us(pg->target), 0);
     pg->conn = gs_pg_target_connect(pg->target, pg->first_address);
     if (!pg->conn || PQstatus(pg->conn) == CONNECTION_BAD) {
         lose(pg, pg->conn ? PQerrorMessage(pg->conn) : "out of memory");
@@ -268,7 +269,7 @@ static void on_life(void *arg)
         try_connect(pg);
         break;
     case RESOLVING:
-        /* The look-up runs in a thread that cannot be stopped; wait for it. */
+        /* The look-up runs in a thread that cannot be stopped; it ends by itself. */
         set_error(pg, "looking its name up takes long");
         break;
     case CONNECTING:
