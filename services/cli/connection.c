@@ -188,7 +188,7 @@ static enum cli_exit run_delete(struct cli *c)
         return c->code;
     if (cli_get_int(links, 0, "n") > 0)
         return cli_fail(c, CLI_REFUSED,
-                        "%s links use connection %s; delete them first (`goalsync link list` shows them)",
+                        "links (%s) use connection %s; delete them first (`goalsync link list` shows them)",
                         cli_get(links, 0, "n"), id);
     CLI_AUTO_RESULT gone = cli_query(c, "DELETE FROM connection WHERE id = $1 RETURNING id, name", CLI_WITH(id));
     if (!gone)

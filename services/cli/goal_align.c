@@ -184,8 +184,7 @@ static enum cli_exit read_check_in(struct cli *c, struct gs_check_in *ret)
     const char *value = cli_opt(c, "value"), *status;
     struct gs_err err;
 
-    if (cli_opt_word(c, "status", "not_started on_track behind at_risk in_progress closed postponed", &status) !=
-        CLI_OK)
+    if (cli_opt_word(c, "status", "not_started on_track behind at_risk in_progress", &status) != CLI_OK)
         return c->code;
     if (cli_has(c, "resume") && (value || status || cli_has(c, "sticky")))
         return cli_fail(c, CLI_USAGE, "--resume ends an override; it goes with neither --value, --status nor --sticky");

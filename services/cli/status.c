@@ -84,12 +84,14 @@ static const char outbox_sql[] =
 static void judge_database(struct status *s)
 {
     if (cli_get_int(s->slots, 0, "late_5_min") > 0)
-        attend(s, "%s batches are more than 5 minutes late, the oldest by %s s; does goalsync-scheduler run?",
-               cli_get(s->slots, 0, "late_5_min"), cli_get(s->slots, 0, "oldest_due_seconds"));
+        attend(s, "%s slot%s more than 5 minutes late, the oldest by %s s; does goalsync-scheduler run?",
+               cli_get(s->slots, 0, "late_5_min"), cli_get_int(s->slots, 0, "late_5_min") == 1 ? " is" : "s are",
+               cli_get(s->slots, 0, "oldest_due_seconds"));
     if (cli_get_int(s->slots, 0, "oldest_sync_seconds") > 60)
         attend(s, "Sync now waits for %s s; does goalsync-scheduler run?", cli_get(s->slots, 0, "oldest_sync_seconds"));
     if (cli_get_int(s->slots, 0, "failing") > 0)
-        attend(s, "%s links are failing; each says below what to do", cli_get(s->slots, 0, "failing"));
+        attend(s, "%s link%s failing; each says below what to do", cli_get(s->slots, 0, "failing"),
+               cli_get_int(s->slots, 0, "failing") == 1 ? " is" : "s are");
     if (cli_get_int(s->outbox, 0, "oldest_seconds") > OUTBOX_SECONDS)
         attend(s, "events wait in the outbox for %s s; does goalsync-progress-writer run?",
                cli_get(s->outbox, 0, "oldest_seconds"));

@@ -379,7 +379,7 @@ def test_the_life_of_a_link(org):
     assert org.sql(batch) == [([link["id"]], [1], True, True)]
     assert org.one("SELECT mode::text FROM goal") == "data_source"
     org.refused(4, "link", "create", "--goal", goal, "--connection", c, "--set", "query=SELECT 2", says="already")
-    org.refused(4, "connection", "delete", c, says="links use")
+    org.refused(4, "connection", "delete", c, says="delete them first")
     org.ok("link", "edit", link["id"], "--set", "query=SELECT 2")
     assert org.sql(batch) == [([link["id"]], [2], True, True)]
     assert [r[0]["query"] for r in org.sql("SELECT settings FROM link_revision ORDER BY revision")] == ["SELECT 1", "SELECT 2"]
