@@ -107,9 +107,19 @@ static void look(const struct cli_tree *t, uint64_t *last)
     *last = now;
 }
 
+/* The server went away: the last view stays, and we try again until told to end. */
+static bool come_back(struct cli *c, bool first)
+{
+    if (first)
+        printf("%sPostgreSQL cannot be reached; trying again%s", cli_terminal() ? "\033[1;1H" : "",
+               cli_terminal() ? "\033[K" : "\n");
+    fflush(stdout);
+    return cli_db_reopen(c) == CLI_OK;
+}
+
 static enum cli_exit watch(struct cli *c)
 {
-    struct cli_tree t = {0};
+    struct cli_tree t = {0}, next;
     sigset_t signals;
     uint64_t last = 0;
     bool up = true;
@@ -118,26 +128,23 @@ static enum cli_exit watch(struct cli *c)
     if (cli_terminal())
         printf(SCREEN_BEGIN);
     do {
-        struct cli_tree next;
-        if (up && cli_tree_load(c, &next) == CLI_OK) {
+        if (!up) {
+            up = come_back(c, false);
+        } else if (cli_tree_load(c, &next) == CLI_OK) {
             cli_tree_done(&t);
             t = next;
             look(&t, &last);
-            continue;
-        }
-        /* The server went away: the last view stays, and we try again until told to end. */
-        if (up)
+        } else {
             cli_tree_done(&next);
-        printf("%sPostgreSQL cannot be reached; trying again%s", cli_terminal() ? "\033[1;1H" : "",
-               cli_terminal() ? "\033[K" : "\n");
-        fflush(stdout);
-        up = cli_db_reopen(c) == CLI_OK;
+            up = come_back(c, true);
+        }
     } while (wait_a_moment(&signals));
     if (cli_terminal())
         printf(SCREEN_END);
     if (cli_terminal() && t.goals)
         print_once(&t, "");
     cli_tree_done(&t);
+    c->code = CLI_OK;
     c->error[0] = '\0';
     return CLI_OK;
 }
