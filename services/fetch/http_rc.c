@@ -63,7 +63,7 @@ static bool parse_date(const char *s, int64_t *ret_us)
 
     if (at == (time_t)-1 && strptime(s, "%Y-%m-%dT%H:%M", &tm))
         at = timegm(&tm);
-    if (at == (time_t)-1)
+    if (at < 0 || at > NUMBER_MAX / 1000)
         return false;
     *ret_us = (int64_t)at * SECOND;
     return true;

@@ -25,6 +25,7 @@ TOPICS = [HOURLY + "scripted", HOURLY + "stuck", URGENT + "scripted", URGENT + "
           "dlq.goalsync-fetch-third-party"]
 DEADLINE = 4
 WINDOW = 16
+PARTITIONS = 4
 OUTCOME = pb.FetchOutcome.Value
 TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
 
@@ -125,7 +126,7 @@ class World:
         password = fleet.shell(f"secret {role}")
         fleet.sql(f"ALTER ROLE {role} LOGIN PASSWORD '{password}'")
         fleet.sql(f"GRANT CONNECT ON DATABASE goalsync TO {role}")
-        self.helper("topics", "4", *TOPICS)
+        self.helper("topics", PARTITIONS, *TOPICS)
         self.org = fleet.one("INSERT INTO organisation (name) VALUES ('Test') RETURNING id")
         fleet.sql("INSERT INTO org_integration (org_id, connector, enabled) VALUES (%s, 'scripted', true), (%s, 'stuck', true)",
                   self.org, self.org)
@@ -295,21 +296,32 @@ def test_limit_is_remembered(world):
     assert world.ask("1").outcome == OUTCOME("FETCH_OUTCOME_OK"), "other connections are"
 
 
-def test_stuck_source_holds_up_no_other(world):
+def test_deadline(world):
     world.source.open.clear()
+    m = world.ask("stall")
+    world.source.open.set()
+    assert m.outcome == OUTCOME("FETCH_OUTCOME_RETRY") and m.error == f"no answer from the source within {DEADLINE} s"
+
+
+def test_stuck_source_holds_up_no_other(world):
+    """More requests than the window has room for wait for a source that does not answer until the others were answered."""
+    world.worker.end()
+    world.start(GOALSYNC_FETCH_DEADLINE="120")
+    world.source.open.clear()
+    world.source.stalled.clear()
     stuck = [world.request(f"stall{i}", connection=world.stuck) for i in range(3 * WINDOW)]
     world.send(*stuck, lane="stuck")
-    world.source.stalled.wait(20)
+    assert world.source.stalled.wait(20)
     others = [world.request(str(i)) for i in range(2 * WINDOW)]
     world.send(*others)
     urgent = world.send(world.request("99"), urgent=True)
     world.await_answers(*others, urgent)
     answers = world.answers()
-    early = [r for r in stuck if r.request_id in answers]
-    assert len(early) < len(stuck) - WINDOW, "the others came while the stuck source was waited for"
-    m = world.await_answers(*stuck, seconds=10 * DEADLINE)[0][0]
-    assert m.outcome == OUTCOME("FETCH_OUTCOME_RETRY") and m.error == f"no answer from the source within {DEADLINE} s"
+    assert not any(r.request_id in answers for r in stuck)
     world.source.open.set()
+    world.await_answers(*stuck)
+    world.worker.end()
+    world.start()
 
 
 def test_random_bytes_become_dead_letters(world):
@@ -326,12 +338,27 @@ def test_random_bytes_become_dead_letters(world):
 
 
 def test_killed_worker_loses_nothing(world):
+    """Killed when everything but one request was answered and committed: that one is done again."""
+    world.worker.end()
+    world.start(GOALSYNC_FETCH_DEADLINE="120")
     world.source.open.clear()
     world.source.stalled.clear()
     requests = [world.request(str(i)) for i in range(300)]
     held = world.request("stall-held")
     world.send(held, *requests)
     assert world.source.stalled.wait(20)
+    world.await_answers(*requests)
+    ends = [0] * PARTITIONS
+    for partition, offset, _, value, _ in world.fleet.messages(HOURLY + "scripted"):
+        ends[partition] = max(ends[partition], offset + 1)
+        if held.request_id.encode() in value:
+            its_partition, its_offset = partition, offset
+
+    def committed():
+        offsets = [int(x) for x in world.helper("committed", PARTITIONS, "goalsync-fetch-third-party", HOURLY + "scripted")]
+        return offsets if all(o == e for p, (o, e) in enumerate(zip(offsets, ends)) if p != its_partition) else None
+
+    assert wait_for("commits", committed, every=0.2)[its_partition] <= its_offset
     world.worker.end(signal.SIGKILL)
     assert held.request_id not in world.answers(), "killed while the source was asked"
     world.source.open.set()

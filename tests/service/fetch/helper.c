@@ -1,6 +1,7 @@
 /* For tests of services: makes topics, and seals what an operator would have sealed.
  *
  *     fetch-test-helper topics PARTITIONS NAME...     with GOALSYNC_KAFKA_BROKERS
+ *     fetch-test-helper committed PARTITIONS GROUP TOPIC    likewise; an offset for each partition, a line each
  *     fetch-test-helper seal KEYRING DATA-KEY-ID CONNECTION-ID...     the secret from stdin
  *
  * seal prints the sealed data key and then a sealed credential for each connection, in hex, a line each. */
@@ -41,7 +42,21 @@ static int make_topics(rd_kafka_t *rk, int partitions, int n, char **names)
     return failed;
 }
 
-static int topics(int argc, char **argv)
+static int print_committed(rd_kafka_t *rk, int partitions, const char *topic)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+
+    for (int i = 0; i < partitions; i++)
+        rd_kafka_topic_partition_list_add(list, topic, i);
+    rd_kafka_resp_err_t e = rd_kafka_committed(rk, list, KAFKA_TIMEOUT_MS);
+    for (int i = 0; i < list->cnt && !e; i++)
+        printf("%lld\n", (long long)(list->elems[i].offset < 0 ? 0 : list->elems[i].offset));
+    rd_kafka_topic_partition_list_destroy(list);
+    return e ? broken(rd_kafka_err2str(e)) : 0;
+}
+
+/* argv: partitions, then names of topics, or a group and a topic. */
+static int with_kafka(int argc, char **argv, const char *group)
 {
     const struct gs_env *const tables[] = {gs_kafka_env, NULL};
     struct gs_buf mistakes;
@@ -52,10 +67,14 @@ static int topics(int argc, char **argv)
     if (argc < 2 || argc - 1 > TOPICS_MAX || gs_env_read(tables, &mistakes) != GS_OK)
         return broken(gs_buf_str(&mistakes));
     rd_kafka_conf_t *conf = gs_kafka_conf_new("fetch-test-helper", &err);
-    rd_kafka_t *rk = conf ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error) : NULL;
+    if (conf && group)
+        rd_kafka_conf_set(conf, "group.id", group, NULL, 0);
+    rd_kafka_t *rk =
+        conf ? rd_kafka_new(group ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, error, sizeof error) : NULL;
     if (!rk)
         return broken(conf ? error : err.text);
-    int failed = make_topics(rk, atoi(argv[0]), argc - 1, argv + 1);
+    int failed =
+        group ? print_committed(rk, atoi(argv[0]), argv[2]) : make_topics(rk, atoi(argv[0]), argc - 1, argv + 1);
 
     rd_kafka_destroy(rk);
     return failed;
@@ -96,8 +115,11 @@ static int seal(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (argc > 2 && !strcmp(argv[1], "topics"))
-        return topics(argc - 2, argv + 2);
+        return with_kafka(argc - 2, argv + 2, NULL);
+    if (argc == 5 && !strcmp(argv[1], "committed"))
+        return with_kafka(argc - 2, argv + 2, argv[3]);
     if (argc > 2 && !strcmp(argv[1], "seal"))
         return seal(argc - 2, argv + 2);
-    return broken("usage: topics PARTITIONS NAME... | seal KEYRING DATA-KEY-ID CONNECTION-ID...");
+    return broken("usage: topics PARTITIONS NAME... | committed PARTITIONS GROUP TOPIC | seal KEYRING DATA-KEY-ID "
+                  "CONNECTION-ID...");
 }
