@@ -14,17 +14,21 @@ void writer_pending_init(struct writer_pending *p)
 
 void writer_message_free(struct writer_message *m)
 {
-    rd_kafka_message_destroy(m->m);
+    if (m->m)
+        rd_kafka_message_destroy(m->m);
     writer_results_done(&m->results);
     free(m);
 }
 
 static void drop(struct writer_message *m)
 {
-    if (m->letter == WRITER_LETTER_SENDING)
-        m->dropped = true; /* the producer still holds its address */
-    else
+    if (m->letter != WRITER_LETTER_SENDING) {
         writer_message_free(m);
+        return;
+    }
+    m->dropped = true; /* the producer still holds its address, but not the message */
+    rd_kafka_message_destroy(m->m);
+    m->m = NULL;
 }
 
 void writer_pending_done(struct writer_pending *p)

@@ -106,6 +106,7 @@ static void on_closed(void *arg)
 
 void writer_leave(struct writer *w)
 {
+    writer_pending_done(&w->pending); /* a consumer does not close while messages of it are held */
     if (w->consumer)
         gs_consumer_close(w->consumer, on_closed, w);
     else
