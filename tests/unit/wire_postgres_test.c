@@ -1,5 +1,6 @@
 // links: fetch_worker fetch_core
 /* services/fetch/wire_postgres.h against a real server (tests/unit/with-servers); skipped without one. */
+#include "services/fetch/wire_postgres_conn.h"
 #include "tests/unit/wire_postgres_helpers.h"
 
 #include <signal.h>
@@ -317,6 +318,26 @@ static void huge_results_cost_nothing(void **state)
     assert_true(peak_memory() - before < MEMORY_MAX);
 }
 
+/* What stops a server whose rows are not of the size it promised. */
+static void tls_connections_break_at_their_limit(void **state)
+{
+    struct fixture *f = *state;
+
+    need_server(f);
+    PGconn *conn = PQconnectdb(getenv("GOALSYNC_TEST_PG_URL"));
+    fetch_pg_limit(conn, 1024 * 1024);
+    PGresult *small = PQexec(conn, "SELECT repeat('x', 500000)");
+    assert_int_equal(PQresultStatus(small), PGRES_TUPLES_OK);
+    long before = peak_memory();
+    PGresult *large = PQexec(conn, "SELECT repeat('x', 50000000)");
+    assert_int_equal(PQresultStatus(large), PGRES_FATAL_ERROR);
+    assert_int_equal(PQstatus(conn), CONNECTION_BAD);
+    assert_true(peak_memory() - before < 16 * 1024);
+    PQclear(small);
+    PQclear(large);
+    PQfinish(conn);
+}
+
 static void notices_are_not_an_answer(void **state)
 {
     struct fixture *f = *state;
@@ -453,6 +474,7 @@ int main(void)
         TEST(plain_text_needs_the_operator),
         TEST(slow_query_is_stopped),
         TEST(huge_results_cost_nothing),
+        TEST(tls_connections_break_at_their_limit),
         TEST(notices_are_not_an_answer),
         TEST(hosts_have_a_ceiling),
         TEST(server_stops_in_the_middle),
