@@ -72,21 +72,21 @@ static int compare_results(const void *x, const void *y)
                                *b = *(const struct writer_result *const *)y;
     if (a->link_id != b->link_id)
         return a->link_id < b->link_id ? -1 : 1;
-    if (a->slot_us != b->slot_us)
-        return a->slot_us < b->slot_us ? -1 : 1;
-    if (a->attempt != b->attempt)
-        return a->attempt < b->attempt ? -1 : 1;
-    return (a > b) - (a < b);
+    return (a->arrival > b->arrival) - (a->arrival < b->arrival);
 }
 
-static void add_results(struct writer_work *w, size_t *cap, const struct writer_results *r)
+/* A link's results are applied in the order of the log, however they fall into batches: a replay gives the same
+ * history. */
+static void add_results(struct writer_work *w, size_t *cap, struct writer_results *r)
 {
     if (w->n_results + r->n > *cap) {
         *cap = 2 * (w->n_results + r->n);
         w->results = gs_realloc_n(w->results, *cap, sizeof *w->results);
     }
-    for (size_t i = 0; i < r->n; i++)
+    for (size_t i = 0; i < r->n; i++) {
+        r->items[i].arrival = w->n_results;
         w->results[w->n_results++] = &r->items[i];
+    }
 }
 
 size_t writer_pending_take(struct writer_pending *p, size_t max, struct writer_work *w, struct writer_positions *s)

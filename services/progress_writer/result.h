@@ -34,6 +34,7 @@ struct writer_result {
     int64_t source_at_us; /* 0: unknown */
     int64_t retry_at_us;  /* 0: none */
     int32_t revision, attempt, rows_seen;
+    size_t arrival; /* place in its batch, in the order of the log; set when the batch is taken */
     enum writer_outcome outcome;
     struct gs_dec value;     /* when OK */
     char *error;             /* owned; null when OK */

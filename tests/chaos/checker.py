@@ -84,10 +84,11 @@ def check_observations(records, verdict):
         changes[goal] += 1
     for link, goal in records.goal_of.items():
         applied, _, version, slot = records.goals[goal]
+        # Changes that fall into one transaction are told as one version.
         if version > changes[goal]:
             verdict.duplicated.append(f"goal {goal}: version {version} after {changes[goal]} changes")
-        elif version < changes[goal]:
-            verdict.lost.append(f"goal {goal}: version {version} after {changes[goal]} changes")
+        elif changes[goal] and not version:
+            verdict.lost.append(f"goal {goal}: no version after {changes[goal]} changes")
         if applied != value.get(link) or slot != last.get(link):
             verdict.lost.append(f"goal {goal}: holds {applied} of slot {slot}, the log ends with {value.get(link)} of {last.get(link)}")
 
