@@ -8,11 +8,12 @@
 #include "common/str.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 enum { WAIT_DEFAULT = 30, WAIT_MAX = 3600, LOOK_MS = 50 };
 
-static enum cli_exit choose(struct cli *c, const char *condition, const char *id, PGresult **ret)
+static enum cli_exit choose(struct cli *c, const char *condition, int n, const char *const *params, PGresult **ret)
 {
     char sql[1024];
 
@@ -24,34 +25,54 @@ static enum cli_exit choose(struct cli *c, const char *condition, const char *id
         "min(coalesce(k.paused_reason, c.paused_reason, 'it is ' || k.state)) AS reason, clock_timestamp() AS asked_at "
         "FROM link k JOIN connection c ON c.id = k.connection_id WHERE %s",
         condition);
-    *ret = cli_query(c, sql, CLI_WITH(id));
+    *ret = cli_query(c, sql, n, params);
     return *ret ? CLI_OK : c->code;
+}
+
+/* "12-40" */
+static enum cli_exit choose_range(struct cli *c, const char *range, PGresult **ret)
+{
+    char low[CLI_ID_TEXT], high[CLI_ID_TEXT];
+    const char *dash = strchr(range, '-');
+    int64_t first, last;
+
+    snprintf(low, sizeof(low), "%.*s", dash ? (int)(dash - range) : 0, range);
+    if (!gs_parse_int(low, 1, INT64_MAX, &first) || !gs_parse_int(dash + 1, first, INT64_MAX, &last))
+        return cli_fail(c, CLI_USAGE, "--links is \"%s\"; it must be two numbers of links like 12-40", range);
+    snprintf(high, sizeof(high), "%lld", (long long)last);
+    if (cli_org(c) != CLI_OK)
+        return c->code;
+    return choose(c, "k.org_id = $1 AND k.id BETWEEN $2 AND $3", CLI_WITH(c->org, low, high), ret);
 }
 
 static enum cli_exit choose_links(struct cli *c, PGresult **ret)
 {
     char id[CLI_ID_TEXT];
     enum cli_exit rc;
-    int given = (cli_arg(c, 0) != NULL) + cli_has(c, "goal") + cli_has(c, "connection") + cli_has(c, "all");
+    int given = (cli_arg(c, 0) != NULL) + cli_has(c, "goal") + cli_has(c, "connection") + cli_has(c, "links") +
+                cli_has(c, "all");
 
     if (given != 1)
-        return cli_fail(c, CLI_USAGE, "say what to ask with exactly one of LINK, --goal, --connection and --all");
+        return cli_fail(c, CLI_USAGE,
+                        "say what to ask with exactly one of LINK, --goal, --connection, --links and --all");
     if (cli_db_open(c) != CLI_OK)
         return c->code;
     if (cli_has(c, "all")) {
         rc = cli_org(c);
-        return rc == CLI_OK ? choose(c, "k.org_id = $1", c->org, ret) : rc;
+        return rc == CLI_OK ? choose(c, "k.org_id = $1", CLI_WITH(c->org), ret) : rc;
     }
     if (cli_has(c, "goal")) {
         rc = cli_find(c, CLI_GOAL, cli_opt(c, "goal"), id);
-        return rc == CLI_OK ? choose(c, "k.goal_id = $1", id, ret) : rc;
+        return rc == CLI_OK ? choose(c, "k.goal_id = $1", CLI_WITH(id), ret) : rc;
     }
     if (cli_has(c, "connection")) {
         rc = cli_find(c, CLI_CONNECTION, cli_opt(c, "connection"), id);
-        return rc == CLI_OK ? choose(c, "k.connection_id = $1", id, ret) : rc;
+        return rc == CLI_OK ? choose(c, "k.connection_id = $1", CLI_WITH(id), ret) : rc;
     }
+    if (cli_has(c, "links"))
+        return choose_range(c, cli_opt(c, "links"), ret);
     rc = cli_find(c, CLI_LINK, cli_arg(c, 0), id);
-    return rc == CLI_OK ? choose(c, "k.id = $1", id, ret) : rc;
+    return rc == CLI_OK ? choose(c, "k.id = $1", CLI_WITH(id), ret) : rc;
 }
 
 /* An answer counts when its slot is not older than the request: Sync now makes the moment of its claim the slot. */
@@ -102,6 +123,14 @@ static enum cli_exit show(struct cli *c, const PGresult *chosen, bool waited)
     return rc;
 }
 
+/* Of a range nobody reads line by line that each is asked. */
+static enum cli_exit show_count(struct cli *c, const PGresult *chosen)
+{
+    CLI_AUTO_RESULT r = cli_query(c, "SELECT $1::bigint AS asked", CLI_WITH(cli_get(chosen, 0, "n_open")));
+
+    return r ? cli_print_row(c, r) : c->code;
+}
+
 static enum cli_exit ask(struct cli *c, const PGresult *chosen)
 {
     enum cli_exit rc = cli_begin(c);
@@ -132,13 +161,16 @@ static enum cli_exit run_sync(struct cli *c)
     rc = ask(c, chosen);
     if (rc == CLI_OK && wait)
         rc = wait_applied(c, chosen, seconds);
-    return rc == CLI_OK ? show(c, chosen, wait) : rc;
+    if (rc != CLI_OK)
+        return rc;
+    return cli_has(c, "links") && !wait ? show_count(c, chosen) : show(c, chosen, wait);
 }
 
 static const struct cli_option options[] = {
     {"org", "ORG", "id or name; may be left out when there is only one", 0},
     {"goal", "GOAL", "the source of one goal", 0},
     {"connection", "CONNECTION", "everything that is asked by one connection", 0},
+    {"links", "LOW-HIGH", "the links with these numbers", 0},
     {"all", NULL, "every link of the organisation", 0},
     {"wait", "SECONDS", "stay until the answers are applied; default 30", CLI_OPTIONAL_VALUE},
     {0},
