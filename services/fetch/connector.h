@@ -64,7 +64,8 @@ struct fetch_connector {
     size_t scratch;                              /* zeroed bytes of state per task: fetch_scratch(t) */
     int max_exchanges;                           /* with the source for one task; 0: 1 */
 
-    /* Beyond what the fields say themselves; may be null. Called when a connection or link is saved, and before a fetch. */
+    /* Beyond what the fields say themselves; may be null. Called when a connection or link is saved, and before a
+     * fetch. */
     enum gs_rc (*check)(const struct fetch_settings *connection, const struct fetch_settings *link, struct gs_err *err);
     /* Links of one connection with equal keys are asked together, as one task with several targets. Null: links with
      * equal settings are. */
