@@ -30,16 +30,17 @@ make_keys() {
     done
 }
 
+# put FILE TEXT: whole or not at all, for a process that starts now may read it.
+put() {
+    (umask 077; printf '%s' "$2" >"$1.$BASHPID" && mv "$1.$BASHPID" "$1")
+}
+
 # Settings of one process, as arguments of env(1): what it needs and nothing else.
 settings_of() {
     local service=$1 category
-    umask 077
     mkdir -p "$run_dir/secret" "$run_dir/ready"
-    case $service in
-    operator) database_url goalsync_operator >"$run_dir/secret/url_$service" ;;
-    *) database_url "$(role_of "$service")" >"$run_dir/secret/url_$service" ;;
-    esac
-    redis_url >"$run_dir/secret/url_redis"
+    put "$run_dir/secret/url_$service" "$(database_url "$(role_of "$service")")"
+    put "$run_dir/secret/url_redis" "$(redis_url)"
     printf '%s\0' "GOALSYNC_DATABASE_URL_FILE=$run_dir/secret/url_$service" "GOALSYNC_KAFKA_BROKERS=$(state kafka)" \
         "GOALSYNC_READY_FILE=$run_dir/ready/$service" "GOALSYNC_PERIOD=$(period)"
     case $service in
