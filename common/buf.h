@@ -1,4 +1,5 @@
-/* Growing bytes with a ceiling. Appending beyond the ceiling keeps what fits and sets `overflow`; callers check once. */
+/* Growing bytes with a ceiling. Appending beyond the ceiling keeps what fits and sets `overflow`; callers check once.
+ */
 #ifndef GS_BUF_H
 #define GS_BUF_H
 
@@ -15,7 +16,7 @@ struct gs_buf {
 };
 
 void gs_buf_init(struct gs_buf *b, size_t ceiling);
-void gs_buf_done(struct gs_buf *b); /* frees; the buffer may be used again */
+void gs_buf_done(struct gs_buf *b);  /* frees; the buffer may be used again */
 void gs_buf_clear(struct gs_buf *b); /* keeps the memory */
 void gs_buf_append(struct gs_buf *b, const void *data, size_t len);
 void gs_buf_puts(struct gs_buf *b, const char *s);

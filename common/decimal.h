@@ -16,11 +16,11 @@ struct gs_dec {
     gs_i128 u; /* value * 10^18; |u| < 10^38 */
 };
 
-#define GS_DEC_SCALE 18
-#define GS_DEC_ONE ((gs_i128)1000000000000000000) /* 1 as u */
-#define GS_DEC_MAX_U (GS_DEC_ONE * 10 * GS_DEC_ONE * 10 - 1) /* the largest |u|, 10^38 - 1 */
+#define GS_DEC_SCALE     18
+#define GS_DEC_ONE       ((gs_i128)1000000000000000000)          /* 1 as u */
+#define GS_DEC_MAX_U     (GS_DEC_ONE * 10 * GS_DEC_ONE * 10 - 1) /* the largest |u|, 10^38 - 1 */
 #define GS_DEC_INPUT_MAX 4096 /* characters of a number as text; longer ones are refused unread */
-#define GS_DEC_TEXT 48 /* bytes that any decimal needs as text */
+#define GS_DEC_TEXT      48   /* bytes that any decimal needs as text */
 
 /* Accepts [+-]digits[.digits][(e|E)[+-]digits]; refuses NaN, infinity, empty text, and more digits than fit, naming the
  * limit. Digits beyond the 18th after the point are refused unless they are zeros. */
@@ -36,7 +36,8 @@ bool gs_dec_add(struct gs_dec a, struct gs_dec b, struct gs_dec *ret) GS_MUST_CH
 bool gs_dec_sub(struct gs_dec a, struct gs_dec b, struct gs_dec *ret) GS_MUST_CHECK;
 /* a * b / c correctly rounded (halves away from zero) to 18 decimals, intermediate exact. False: c is 0, or no fit. */
 bool gs_dec_mul_div(struct gs_dec a, struct gs_dec b, struct gs_dec c, struct gs_dec *ret) GS_MUST_CHECK;
-/* The same on plain numbers: a * b / c to the nearest whole, halves up. False: c is 0, or the result is beyond 128 bits. */
+/* The same on plain numbers: a * b / c to the nearest whole, halves up. False: c is 0, or the result is beyond 128
+ * bits. */
 bool gs_u128_mul_div(gs_u128 a, gs_u128 b, gs_u128 c, gs_u128 *ret) GS_MUST_CHECK;
 double gs_dec_double(struct gs_dec d); /* for drawing only */
 

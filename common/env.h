@@ -28,12 +28,15 @@ struct gs_env {
     const char *name;
     enum gs_env_type type;
     void *target;
-    const char *def; /* GS_ENV_REQUIRED, or the default as text; "" for a string means: none */
+    const char *def;  /* GS_ENV_REQUIRED, or the default as text; "" for a string means: none */
     int64_t min, max; /* of INT, SECONDS (seconds) and BYTES; max 0: no limit but int64 */
     const char *help;
 };
 
-#define GS_ENV_END {0}
+#define GS_ENV_END                                                                                                     \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
 #define GS_ENV_MAX_VALUE (64 * 1024)
 
 /* Reads several tables (each ended by GS_ENV_END; the list ended by null). Strings are owned by the targets and live

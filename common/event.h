@@ -1,5 +1,5 @@
-/* CloudEvents 1.0 in Kafka's binary mode (cloudevents/spec kafka-protocol-binding.md, section 3.2: headers ce_specversion,
- * ce_id, ce_source, ce_type, ce_time, content-type) and W3C Trace Context (traceparent, version 00). */
+/* CloudEvents 1.0 in Kafka's binary mode (cloudevents/spec kafka-protocol-binding.md, section 3.2: headers
+ * ce_specversion, ce_id, ce_source, ce_type, ce_time, content-type) and W3C Trace Context (traceparent, version 00). */
 #ifndef GS_EVENT_H
 #define GS_EVENT_H
 
@@ -9,13 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GS_ID_TEXT 33          /* 128 random bits as hex, and a zero */
+#define GS_ID_TEXT          33 /* 128 random bits as hex, and a zero */
 #define GS_TRACEPARENT_TEXT 56 /* "00-<32 hex>-<16 hex>-01" and a zero */
 
 struct gs_event {
-    const char *id;     /* unique per event; the same for a copy of it */
-    const char *type;   /* "goalsync.fetch.requested.v1" */
-    const char *source; /* "/goalsync/scheduler" */
+    const char *id;      /* unique per event; the same for a copy of it */
+    const char *type;    /* "goalsync.fetch.requested.v1" */
+    const char *source;  /* "/goalsync/scheduler" */
     const char *subject; /* may be null */
     int64_t time_us;
     const char *traceparent; /* may be null */
@@ -23,8 +23,8 @@ struct gs_event {
 
 #define GS_EVENT_CONTENT_TYPE "application/protobuf"
 
-void gs_id_new(char dst[GS_ID_TEXT]);                        /* from the CSPRNG */
-void gs_traceparent_new(char dst[GS_TRACEPARENT_TEXT]);      /* a new trace */
+void gs_id_new(char dst[GS_ID_TEXT]);                                         /* from the CSPRNG */
+void gs_traceparent_new(char dst[GS_TRACEPARENT_TEXT]);                       /* a new trace */
 void gs_traceparent_child(const char *parent, char dst[GS_TRACEPARENT_TEXT]); /* same trace, new span; new trace when
                                                                                  parent is null or malformed */
 bool gs_traceparent_valid(const char *s);

@@ -11,7 +11,15 @@
 
 struct gs_json; /* a parser with one parsed document; reusable */
 
-enum gs_json_type { GS_JSON_MISSING, GS_JSON_NULL, GS_JSON_BOOL, GS_JSON_NUMBER, GS_JSON_STRING, GS_JSON_ARRAY, GS_JSON_OBJECT };
+enum gs_json_type {
+    GS_JSON_MISSING,
+    GS_JSON_NULL,
+    GS_JSON_BOOL,
+    GS_JSON_NUMBER,
+    GS_JSON_STRING,
+    GS_JSON_ARRAY,
+    GS_JSON_OBJECT
+};
 
 struct gs_json *gs_json_new(size_t max_bytes, unsigned max_depth);
 struct gs_json *gs_json_free(struct gs_json *j); /* returns null */
@@ -22,11 +30,13 @@ enum gs_rc gs_json_parse(struct gs_json *j, const char *text, size_t len, struct
 /* Values are addressed by RFC 6901 pointers: "" is the root, "/items/0/name". Results are borrowed until the next
  * parse. A getter returns false when the value is missing or of another type; nothing is converted. */
 enum gs_json_type gs_json_type(struct gs_json *j, const char *pointer);
-bool gs_json_string(struct gs_json *j, const char *pointer, const char **ret, size_t *ret_len); /* zero-terminated too */
+bool gs_json_string(struct gs_json *j, const char *pointer, const char **ret,
+                    size_t *ret_len); /* zero-terminated too */
 bool gs_json_int(struct gs_json *j, const char *pointer, int64_t *ret);
 bool gs_json_bool(struct gs_json *j, const char *pointer, bool *ret);
 /* The number's own digits, exact: 0.1 stays 0.1. GS_REJECT names what stands there instead. */
-enum gs_rc gs_json_decimal(struct gs_json *j, const char *pointer, struct gs_dec *ret, struct gs_err *err) GS_MUST_CHECK;
+enum gs_rc gs_json_decimal(struct gs_json *j, const char *pointer, struct gs_dec *ret,
+                           struct gs_err *err) GS_MUST_CHECK;
 /* Number of array elements or object members; -1 when it is neither. */
 int64_t gs_json_count(struct gs_json *j, const char *pointer);
 /* Calls fn for each member of an object whose values are strings; stops and returns GS_REJECT at anything else. */

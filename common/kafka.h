@@ -13,7 +13,8 @@
 #include <uv.h>
 
 /* GOALSYNC_KAFKA_BROKERS, _SECURITY (plaintext, ssl, sasl_plaintext, sasl_ssl), _SASL_MECHANISM, _USER, _PASSWORD,
- * _CA_FILE, _CERT_FILE, _KEY_FILE, _LINGER, _GROUP_INSTANCE (static membership), _PROPERTIES ("name=value;name=value", passed to librdkafka as they are). */
+ * _CA_FILE, _CERT_FILE, _KEY_FILE, _LINGER, _GROUP_INSTANCE (static membership), _PROPERTIES ("name=value;name=value",
+ * passed to librdkafka as they are). */
 extern const struct gs_env gs_kafka_env[];
 
 /* A configuration with the settings above and our defaults; the caller adds what is particular. Never null: mistakes in
@@ -66,8 +67,8 @@ struct gs_consumer_spec {
     void (*lane_ready)(void *arg, struct gs_lane *lane);
     /* The last partition of the lane's topic is gone; the pointer dies. May be null. */
     void (*lane_closed)(void *arg, struct gs_lane *lane);
-    /* Decide where each partition starts (default: the group's committed offset), then call gs_assignment_done(a), now or
-     * later. Null: start at the committed offsets. If the partitions are lost meanwhile, done() does nothing. */
+    /* Decide where each partition starts (default: the group's committed offset), then call gs_assignment_done(a), now
+     * or later. Null: start at the committed offsets. If the partitions are lost meanwhile, done() does nothing. */
     void (*assigned)(void *arg, struct gs_assignment *a);
     /* The partition is gone (lost: without a chance to commit). Forget its work; its stored offset is committed before
      * it is handed over unless lost. May be null. */
@@ -87,7 +88,8 @@ void gs_consumer_store(struct gs_consumer *c, const char *topic, int32_t partiti
 void gs_consumer_seek(struct gs_consumer *c, const char *topic, int32_t partition, int64_t offset);
 /* Gives no more messages; keeps its membership until freed. */
 void gs_consumer_stop(struct gs_consumer *c);
-/* Commits what is stored, leaves the group, and calls done(arg) when that is finished or timed out; then it is freed. */
+/* Commits what is stored, leaves the group, and calls done(arg) when that is finished or timed out; then it is freed.
+ */
 void gs_consumer_close(struct gs_consumer *c, void (*done)(void *arg), void *arg);
 
 const char *gs_lane_topic(const struct gs_lane *l);
@@ -106,8 +108,8 @@ void gs_assignment_done(struct gs_assignment *a);
 /* ---- dead letters ----
  * Topic "dlq.<group>"; value and key as they came; the original headers plus gs-origin-topic, gs-origin-partition,
  * gs-origin-offset, gs-origin-time, gs-reason (a word), gs-error (a sentence), gs-attempt, gs-version. */
-enum gs_rc gs_dead_letter_send(struct gs_producer *p, const char *group, const rd_kafka_message_t *m, const char *reason,
-                               const char *error, int attempt, gs_delivered_fn delivered, void *arg,
+enum gs_rc gs_dead_letter_send(struct gs_producer *p, const char *group, const rd_kafka_message_t *m,
+                               const char *reason, const char *error, int attempt, gs_delivered_fn delivered, void *arg,
                                struct gs_err *err) GS_MUST_CHECK;
 
 #endif

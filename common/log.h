@@ -35,14 +35,14 @@ void gs_log_write(const struct gs_log_ctx *ctx, enum gs_log_level level, const c
 /* For tests: lines go here instead of stderr; null undoes. */
 void gs_log_capture(void (*fn)(const char *line, void *arg), void *arg);
 
-#define GS_LOG_AT(ctx, level, ...)                                                                 \
-    do {                                                                                           \
-        if (gs_log_on((ctx), (level)))                                                             \
-            gs_log_write((ctx), (level), __VA_ARGS__);                                             \
+#define GS_LOG_AT(ctx, level, ...)                                                                                     \
+    do {                                                                                                               \
+        if (gs_log_on((ctx), (level)))                                                                                 \
+            gs_log_write((ctx), (level), __VA_ARGS__);                                                                 \
     } while (0)
 #define gs_log_error(ctx, ...) GS_LOG_AT(ctx, GS_LOG_ERROR, __VA_ARGS__)
-#define gs_log_warn(ctx, ...) GS_LOG_AT(ctx, GS_LOG_WARN, __VA_ARGS__)
-#define gs_log_info(ctx, ...) GS_LOG_AT(ctx, GS_LOG_INFO, __VA_ARGS__)
+#define gs_log_warn(ctx, ...)  GS_LOG_AT(ctx, GS_LOG_WARN, __VA_ARGS__)
+#define gs_log_info(ctx, ...)  GS_LOG_AT(ctx, GS_LOG_INFO, __VA_ARGS__)
 #define gs_log_debug(ctx, ...) GS_LOG_AT(ctx, GS_LOG_DEBUG, __VA_ARGS__)
 
 #endif

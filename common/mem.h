@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-void *gs_alloc(size_t size) __attribute__((malloc, returns_nonnull)); /* zeroed */
+void *gs_alloc(size_t size) __attribute__((malloc, returns_nonnull));             /* zeroed */
 void *gs_alloc_n(size_t n, size_t size) __attribute__((malloc, returns_nonnull)); /* zeroed, n * size checked */
 void *gs_realloc_n(void *p, size_t n, size_t size) __attribute__((returns_nonnull));
 char *gs_strdup(const char *s) __attribute__((malloc, returns_nonnull));

@@ -17,10 +17,10 @@ struct gs_metric *gs_gauge(const char *name, const char *labels, const char *hel
 /* Buckets in seconds, fixed: 1 ms to 60 s in steps of about 2.5. */
 struct gs_metric *gs_histogram(const char *name, const char *labels, const char *help);
 
-void gs_metric_add(struct gs_metric *m, double v); /* counter or gauge */
-void gs_metric_set(struct gs_metric *m, double v); /* gauge */
+void gs_metric_add(struct gs_metric *m, double v);           /* counter or gauge */
+void gs_metric_set(struct gs_metric *m, double v);           /* gauge */
 void gs_metric_observe(struct gs_metric *m, double seconds); /* histogram */
-double gs_metric_value(const struct gs_metric *m); /* for tests and readiness; a histogram's count */
+double gs_metric_value(const struct gs_metric *m);           /* for tests and readiness; a histogram's count */
 
 /* Writes all series; process_* (CPU, memory, open files, start) included. */
 void gs_metrics_print(struct gs_buf *b);

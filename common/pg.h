@@ -1,8 +1,9 @@
 /* libpq on the loop: one connection that keeps itself up, statements in order, pipelined, prepared once.
  *
- * Waits never block: names are resolved by libuv, the connection is made and remade in the background (back-off 100 ms to
- * 5 s), and a statement without an answer for the conf's timeout breaks the connection. When the connection is lost, all
- * statements that have no answer yet end with GS_RETRY, in order; whether one of them was carried out is then unknown. */
+ * Waits never block: names are resolved by libuv, the connection is made and remade in the background (back-off 100 ms
+ * to 5 s), and a statement without an answer for the conf's timeout breaks the connection. When the connection is lost,
+ * all statements that have no answer yet end with GS_RETRY, in order; whether one of them was carried out is then
+ * unknown. */
 #ifndef GS_PG_H
 #define GS_PG_H
 
@@ -27,8 +28,8 @@ struct gs_pg_conf {
     const char *url; /* null: gs_pg_url() */
     const char *application_name;
     int64_t timeout_us; /* of one statement; 0: 30 s */
-    /* Called when the connection is up (also after each reconnect, before queued statements are sent) and when it is lost.
-     * May be null. Up: a session's state (LISTEN, temporary things) is gone and must be made again. */
+    /* Called when the connection is up (also after each reconnect, before queued statements are sent) and when it is
+     * lost. May be null. Up: a session's state (LISTEN, temporary things) is gone and must be made again. */
     void (*state)(void *arg, bool up);
     void (*notified)(void *arg, const char *channel, const char *payload); /* LISTEN; may be null */
     void *arg;
@@ -55,24 +56,26 @@ typedef void (*gs_pg_fn)(void *arg, const struct gs_pg_result *r);
 
 /* Queues a statement; it is sent when the connection is up. params may be null; it is copied. Results are binary.
  * Every statement is its own pipeline step: BEGIN ... COMMIT are statements like others, and after a failure inside a
- * transaction the owner sends ROLLBACK. Once a connection is lost (or reset), what is queued before state(false) was called
- * ends with GS_RETRY too, as it may belong to a transaction that is gone. Statements that wait for a connection do so for
- * the conf's timeout at most. A statement queued by a callback of gs_pg_free() is dropped without a call. */
-void gs_pg_query(struct gs_pg *pg, const struct gs_pg_stmt *stmt, const struct gs_pg_params *params, gs_pg_fn fn, void *arg);
+ * transaction the owner sends ROLLBACK. Once a connection is lost (or reset), what is queued before state(false) was
+ * called ends with GS_RETRY too, as it may belong to a transaction that is gone. Statements that wait for a connection
+ * do so for the conf's timeout at most. A statement queued by a callback of gs_pg_free() is dropped without a call. */
+void gs_pg_query(struct gs_pg *pg, const struct gs_pg_stmt *stmt, const struct gs_pg_params *params, gs_pg_fn fn,
+                 void *arg);
 
 /* ---- parameters ---- */
 struct gs_pg_params *gs_pg_params_new(void);
 struct gs_pg_params *gs_pg_params_free(struct gs_pg_params *p);
 void gs_pg_params_clear(struct gs_pg_params *p); /* keeps the memory */
-/* Numbers, times, bool, bytes and arrays are sent with their type, NULL and text without: the statement's context gives it
- * (text may become an enum or jsonb). The first use of a prepared name decides; cast in the SQL where that is in doubt. */
+/* Numbers, times, bool, bytes and arrays are sent with their type, NULL and text without: the statement's context gives
+ * it (text may become an enum or jsonb). The first use of a prepared name decides; cast in the SQL where that is in
+ * doubt. */
 void gs_pg_add_null(struct gs_pg_params *p);
 void gs_pg_add_bool(struct gs_pg_params *p, bool v);
 void gs_pg_add_int4(struct gs_pg_params *p, int32_t v);
 void gs_pg_add_int8(struct gs_pg_params *p, int64_t v);
-void gs_pg_add_time(struct gs_pg_params *p, int64_t us);  /* timestamptz; 0: null */
-void gs_pg_add_dec(struct gs_pg_params *p, struct gs_dec v); /* numeric */
-void gs_pg_add_text(struct gs_pg_params *p, const char *s);  /* null: NULL */
+void gs_pg_add_time(struct gs_pg_params *p, int64_t us);                    /* timestamptz; 0: null */
+void gs_pg_add_dec(struct gs_pg_params *p, struct gs_dec v);                /* numeric */
+void gs_pg_add_text(struct gs_pg_params *p, const char *s);                 /* null: NULL */
 void gs_pg_add_bytes(struct gs_pg_params *p, const void *data, size_t len); /* bytea */
 /* Arrays: begin, items, end. One-dimensional. */
 enum gs_pg_array { GS_PG_BOOL, GS_PG_INT4, GS_PG_INT8, GS_PG_TIME, GS_PG_DEC, GS_PG_TEXT, GS_PG_BYTES };
@@ -108,6 +111,7 @@ const void *gs_pg_get_bytes(const struct gs_pg_result *r, int row, int col, size
 int gs_pg_array_len(const struct gs_pg_result *r, int row, int col);
 int32_t gs_pg_array_int4(const struct gs_pg_result *r, int row, int col, int i);
 int64_t gs_pg_array_int8(const struct gs_pg_result *r, int row, int col, int i);
-const char *gs_pg_array_text(const struct gs_pg_result *r, int row, int col, int i, size_t *ret_len); /* not zero-terminated */
+const char *gs_pg_array_text(const struct gs_pg_result *r, int row, int col, int i,
+                             size_t *ret_len); /* not zero-terminated */
 
 #endif

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <uv.h>
 
-/* GOALSYNC_REDIS_URL: redis://[user:password@]host:port[/db], rediss:// for TLS; GOALSYNC_REDIS_CA_FILE, _CERT_FILE, _KEY_FILE. */
+/* GOALSYNC_REDIS_URL: redis://[user:password@]host:port[/db], rediss:// for TLS; GOALSYNC_REDIS_CA_FILE, _CERT_FILE,
+ * _KEY_FILE. */
 extern const struct gs_env gs_redis_env[];
 
 struct gs_redis;

@@ -21,8 +21,8 @@
 struct gs_service;
 
 struct gs_service_spec {
-    const char *name; /* "scheduler"; logs, client ids, application_name */
-    const char *help; /* one sentence for --help */
+    const char *name;                /* "scheduler"; logs, client ids, application_name */
+    const char *help;                /* one sentence for --help */
     const struct gs_env *const *env; /* tables, ended by null: the service's own and those of common clients */
     /* Wires everything; returns the application or null with *err filled (FATAL: exit 2, REJECT: exit 1). */
     void *(*start)(struct gs_service *svc, struct gs_err *err);

@@ -1,4 +1,5 @@
-/* Where in the period a batch of links is due. Pure; the scheduler's SQL computes the same with the database's clock. */
+/* Where in the period a batch of links is due. Pure; the scheduler's SQL computes the same with the database's clock.
+ */
 #ifndef GS_SLOT_H
 #define GS_SLOT_H
 

@@ -1,5 +1,5 @@
-/* Envelope encryption with AES-256-GCM: secrets are sealed under a data key of (organisation, category), data keys under
- * the category's key, which comes from a file or the environment. Pure: no database in it.
+/* Envelope encryption with AES-256-GCM: secrets are sealed under a data key of (organisation, category), data keys
+ * under the category's key, which comes from a file or the environment. Pure: no database in it.
  *
  * Sealed bytes: 'G' 'S' version(1) idlen(1) key-id nonce(12) ciphertext tag(16). The key id says what opens it. The
  * additional data binds a sealed value to its place ("credential:42:third_party"), so rows cannot be swapped. */
@@ -13,27 +13,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GS_KEY_BYTES 32
-#define GS_KEY_ID_MAX 32                         /* letters, digits, '-', '_', '.' */
+#define GS_KEY_BYTES     32
+#define GS_KEY_ID_MAX    32 /* letters, digits, '-', '_', '.' */
 #define GS_SEAL_OVERHEAD (4 + GS_KEY_ID_MAX + 12 + 16)
-#define GS_SECRET_MAX (64 * 1024)
+#define GS_SECRET_MAX    (64 * 1024)
 
 enum gs_category { GS_IN_BOUNDARY, GS_CROSS_BOUNDARY, GS_THIRD_PARTY, GS_CATEGORIES };
-const char *gs_category_name(enum gs_category c);   /* "in_boundary": database, protobuf, settings */
-const char *gs_category_dashed(enum gs_category c); /* "in-boundary": folders, topics, executables */
+const char *gs_category_name(enum gs_category c);             /* "in_boundary": database, protobuf, settings */
+const char *gs_category_dashed(enum gs_category c);           /* "in-boundary": folders, topics, executables */
 bool gs_category_parse(const char *s, enum gs_category *ret); /* either form */
 
-/* GOALSYNC_KEY_IN_BOUNDARY, GOALSYNC_KEY_CROSS_BOUNDARY, GOALSYNC_KEY_THIRD_PARTY: "id:base64 of 32 bytes", the active key
- * first, older ones after it, separated by white space or commas. One table for each category; a process reads only what it
- * may open. */
+/* GOALSYNC_KEY_IN_BOUNDARY, GOALSYNC_KEY_CROSS_BOUNDARY, GOALSYNC_KEY_THIRD_PARTY: "id:base64 of 32 bytes", the active
+ * key first, older ones after it, separated by white space or commas. One table for each category; a process reads only
+ * what it may open. */
 extern const struct gs_env *const gs_vault_env[GS_CATEGORIES];
 
 struct gs_keyring; /* the category's keys */
 
-/* From the settings read; once, for it wipes the text. GS_REJECT text names the setting and what is wrong with it, never its contents. */
+/* From the settings read; once, for it wipes the text. GS_REJECT text names the setting and what is wrong with it,
+ * never its contents. */
 struct gs_keyring *gs_keyring_from_env(enum gs_category c, struct gs_err *err);
 struct gs_keyring *gs_keyring_parse(const char *text, struct gs_err *err);
-struct gs_keyring *gs_keyring_free(struct gs_keyring *k); /* wipes */
+struct gs_keyring *gs_keyring_free(struct gs_keyring *k);  /* wipes */
 const char *gs_keyring_active(const struct gs_keyring *k); /* id */
 
 /* dst has len + GS_SEAL_OVERHEAD bytes. */

@@ -7,8 +7,9 @@
 #include "common/str.h"
 #include "services/fetch/request.h"
 
-#define RESEND_US INT64_C(1000000) /* after Kafka refused or lost something */
-#define ERROR_MAX 300
+#define RESEND_US       INT64_C(1000000) /* after Kafka refused or lost something */
+#define ERROR_MAX       300
+#define DEAD_LETTER_MAX (900 * 1000) /* bytes; Kafka may refuse a longer message once it has our headers too */
 
 static const struct gs_log_ctx log_ctx = {.topic = "fetch"};
 
@@ -97,14 +98,18 @@ void fetch_send(struct fetch_request *q, const struct fetch_answer *answer)
 
 void fetch_send_dead_letter(struct fetch_request *q, rd_kafka_message_t *m, const char *error)
 {
-    char topic[FETCH_TOPIC_MAX];
-
+    gs_metric_add(q->w->dead_letters, 1);
+    if (m->len > DEAD_LETTER_MAX) {
+        gs_log_error(&log_ctx, "message passed over", "topic=%s partition=%d offset=%lld bytes=%zu error=\"%s\"",
+                     q->lane->topic, (int)q->partition, (long long)q->offset, m->len, error);
+        rd_kafka_message_destroy(m);
+        done(q);
+        return;
+    }
     q->dead = m;
     q->dead_error = fetch_arena_strndup(&q->arena, error, strlen(error));
-    gs_metric_add(q->w->dead_letters, 1);
-    gs_log_warn(&log_ctx, "message put aside", "topic=%s partition=%d offset=%lld error=\"%s\"",
-                gs_str_clean(topic, sizeof topic, q->lane->topic, strlen(q->lane->topic)), (int)q->partition,
-                (long long)q->offset, error);
+    gs_log_warn(&log_ctx, "message put aside", "topic=%s partition=%d offset=%lld error=\"%s\"", q->lane->topic,
+                (int)q->partition, (long long)q->offset, error);
     give(q);
 }
 

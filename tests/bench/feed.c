@@ -103,14 +103,21 @@ static void send_some(uv_idle_t *idle)
         char key[24], id[GS_ID_TEXT], trace[GS_TRACEPARENT_TEXT];
         int key_len = snprintf(key, sizeof key, "%lld", (long long)f->next);
         size_t len = f->completed ? pack_completed(f, f->next, message) : pack_requested(f, f->next, message);
-        struct gs_record r = {.topic = f->completed ? TOPIC_COMPLETED : TOPIC_REQUESTED, .key = key, .key_len = (size_t)key_len,
-                              .value = message, .len = len};
+        struct gs_record r = {.topic = f->completed ? TOPIC_COMPLETED : TOPIC_REQUESTED,
+                              .key = key,
+                              .key_len = (size_t)key_len,
+                              .value = message,
+                              .len = len};
         enum gs_rc rc;
 
         gs_id_new(id);
         gs_traceparent_new(trace);
-        r.event = (struct gs_event){.id = id, .type = f->completed ? "goalsync.fetch.completed.v1" : "goalsync.fetch.requested.v1",
-                                    .source = "/goalsync/bench", .time_us = gs_now_us(), .traceparent = trace};
+        r.event =
+            (struct gs_event){.id = id,
+                              .type = f->completed ? "goalsync.fetch.completed.v1" : "goalsync.fetch.requested.v1",
+                              .source = "/goalsync/bench",
+                              .time_us = gs_now_us(),
+                              .traceparent = trace};
         rc = gs_producer_send(f->producer, &r, on_delivered, f, &err);
         if (rc == GS_AGAIN)
             return;
@@ -125,8 +132,8 @@ static void send_some(uv_idle_t *idle)
 
 static bool read_arguments(struct feed *f, int argc, char **argv)
 {
-    if (argc != 5 || !gs_parse_int(argv[2], 1, 1000000, &f->connections) || !gs_parse_int(argv[3], 1, INT32_MAX, &f->next) ||
-        !gs_parse_int(argv[4], f->next, INT32_MAX, &f->last))
+    if (argc != 5 || !gs_parse_int(argv[2], 1, 1000000, &f->connections) ||
+        !gs_parse_int(argv[3], 1, INT32_MAX, &f->next) || !gs_parse_int(argv[4], f->next, INT32_MAX, &f->last))
         return false;
     f->completed = gs_str_eq(argv[1], "completed");
     f->total = f->last - f->next + 1;

@@ -52,8 +52,16 @@ class Rig:
         self.programs = {}
 
     def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start(self):
         f = self.fleet
-        f.shell("postgres_start; redis_start; kafka_start; make_keys; migrate")
+        f.shell("postgres_start; redis_start; kafka_install && kafka_start && make_keys && migrate")
         self.ports = {name: int(f.shell("free_port")) for name in ("warm", "cold", "slow")}
         self.ca = f.dir / "tls" / "ca.crt"
         text = "x" * 1400
@@ -61,7 +69,6 @@ class Rig:
         (f.dir / "nginx.conf").write_text(NGINX.format(dir=f.dir, tls=f.dir / "tls", body=body, **self.ports))
         self.spawn("nginx", ["/usr/sbin/nginx", "-c", str(f.dir / "nginx.conf"), "-p", str(f.dir), "-e", str(f.dir / "nginx.log")])
         self.operator("topics", "create", "--partitions", "4")
-        return self
 
     def __exit__(self, *_):
         for name in list(self.programs):

@@ -1,5 +1,5 @@
-/* A stand-in for a vendor that takes its time: plain HTTP/1.1 with keep-alive, every request answered with the same number
- * after a fixed delay. A fake: it reads nothing of a request but its end.
+/* A stand-in for a vendor that takes its time: plain HTTP/1.1 with keep-alive, every request answered with the same
+ * number after a fixed delay. A fake: it reads nothing of a request but its end.
  *
  *     bench-vendor PORT DELAY_MS        until SIGTERM; binds 127.0.0.1 */
 #include <arpa/inet.h>
@@ -41,11 +41,13 @@ static int64_t now_us(void)
 static void make_answer(void)
 {
     char body[BODY + 1];
-    int n = snprintf(body, sizeof body, "{\"meta\":{\"version\":\"1.0\"},\"data\":{\"kind\":\"metric\",\"value\":4711.25,\"text\":\"");
+    int n = snprintf(body, sizeof body,
+                     "{\"meta\":{\"version\":\"1.0\"},\"data\":{\"kind\":\"metric\",\"value\":4711.25,\"text\":\"");
 
     memset(body + n, 'x', BODY - (size_t)n);
     memcpy(body + BODY - 3, "\"}}", 3);
-    n = snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", BODY);
+    n = snprintf(answer, sizeof answer,
+                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", BODY);
     memcpy(answer + n, body, BODY);
     answer_len = (size_t)n + BODY;
 }
@@ -53,7 +55,8 @@ static void make_answer(void)
 static int listen_on(const char *port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

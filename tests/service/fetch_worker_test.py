@@ -326,7 +326,7 @@ def test_stuck_source_holds_up_no_other(world):
 
 def test_random_bytes_become_dead_letters(world):
     garbage = [secrets.token_bytes(n) for n in (1, 17, 300, 5000)] + [pb.FetchRequested().SerializeToString() or b"\x00"]
-    world.produce(HOURLY + "scripted", garbage)
+    world.produce(HOURLY + "scripted", garbage + [secrets.token_bytes(950000)])  # the last is too long to be sent on
     request = world.request("8")
     world.send(request)
     assert world.await_answers(request)[0][0].observations[0].value == "8"
@@ -334,7 +334,7 @@ def test_random_bytes_become_dead_letters(world):
         world.fleet.messages("dlq.goalsync-fetch-third-party")), every=0.2)
     assert sorted(m[3] for m in dlq) == sorted(garbage)
     assert all("gs-reason=undecodable" in m[4] and f"gs-origin-topic={HOURLY}scripted" in m[4] for m in dlq)
-    assert world.worker.process.poll() is None
+    assert world.worker.process.poll() is None and "message passed over" in world.worker.log()
 
 
 def test_killed_worker_loses_nothing(world):
@@ -411,6 +411,22 @@ def test_database_away_is_waited_for(world):
     request = world.send(world.request("12", connection=world.stuck), lane="stuck")
     wait_for("database back", lambda: world.worker.process.poll() is None)
     assert world.await_answers(request)[0][0].observations[0].value == "12"
+
+
+def test_kafka_away(world):
+    """An answer that Kafka cannot take at once is kept until it can."""
+    world.worker.end()
+    world.start(GOALSYNC_FETCH_DEADLINE="120")
+    world.source.open.clear()
+    world.source.stalled.clear()
+    request = world.send(world.request("stall-kafka"))
+    assert world.source.stalled.wait(20)
+    world.fleet.kill("kafka")
+    world.source.open.set()
+    wait_for("answer", lambda: world.worker.metric('goalsync_fetch_total{connector="scripted",outcome="ok"}') >= 1)
+    world.fleet.start_one("kafka")
+    world.await_answers(request, seconds=60)
+    assert world.source.asked.count("stall-kafka") == 1 and world.worker.process.poll() is None
 
 
 def test_canary_is_nowhere(world):

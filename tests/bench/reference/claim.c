@@ -1,4 +1,5 @@
-/* The bare claim: one prepared UPDATE ... SKIP LOCKED ... RETURNING over a table of due rows, read in binary, nothing else.
+/* The bare claim: one prepared UPDATE ... SKIP LOCKED ... RETURNING over a table of due rows, read in binary, nothing
+ * else.
  *
  *     reference-claim CONNINFO ROWS BATCH
  *
@@ -21,10 +22,11 @@ static void make_table(PGconn *db, long rows)
 {
     char fill[400];
 
-    snprintf(fill, sizeof fill,
-             "INSERT INTO reference_due SELECT i, i / 100, i %% 20, now() - interval '1 hour' + (i * 7919 %% %ld) * interval"
-             " '1 millisecond', NULL, '{\"item\": \"' || i || '\"}' FROM generate_series(1, %ld) i",
-             rows, rows);
+    snprintf(
+        fill, sizeof fill,
+        "INSERT INTO reference_due SELECT i, i / 100, i %% 20, now() - interval '1 hour' + (i * 7919 %% %ld) * interval"
+        " '1 millisecond', NULL, '{\"item\": \"' || i || '\"}' FROM generate_series(1, %ld) i",
+        rows, rows);
     ref_run(db, "SET client_min_messages = error");
     ref_run(db, make[0]);
     ref_run(db, make[1]);
@@ -46,8 +48,10 @@ int main(int argc, char **argv)
     db = ref_connect(argv[1]);
     make_table(db, rows);
     snprintf(sql, sizeof sql,
-             "UPDATE reference_due c SET next_due_at = c.next_due_at + interval '1 day', lease_until = now() + interval '1 minute'"
-             " FROM (SELECT id FROM reference_due WHERE next_due_at <= now() ORDER BY next_due_at LIMIT %ld FOR UPDATE SKIP LOCKED) d"
+             "UPDATE reference_due c SET next_due_at = c.next_due_at + interval '1 day', lease_until = now() + "
+             "interval '1 minute'"
+             " FROM (SELECT id FROM reference_due WHERE next_due_at <= now() ORDER BY next_due_at LIMIT %ld FOR UPDATE "
+             "SKIP LOCKED) d"
              " WHERE c.id = d.id RETURNING c.id, c.org_id, c.vendor, c.spec",
              strtol(argv[3], NULL, 10));
     PQclear(ref_ok(db, PQprepare(db, "claim", sql, 0, NULL)));

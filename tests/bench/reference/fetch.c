@@ -1,4 +1,5 @@
-/* The bare fetch: libcurl's multi socket API over epoll, easy handles kept, bodies copied and thrown away; nothing else.
+/* The bare fetch: libcurl's multi socket API over epoll, easy handles kept, bodies copied and thrown away; nothing
+ * else.
  *
  *     reference-fetch BASE_URL REQUESTS IN_FLIGHT CA_FILE
  *
@@ -125,7 +126,8 @@ static void run(struct request *requests, long in_flight, long limit)
 
         for (int i = 0; i < n; i++)
             curl_multi_socket_action(loop.multi, ev[i].data.fd,
-                                     (ev[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) | (ev[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                                     (ev[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+                                         (ev[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                                          (ev[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0),
                                      &running);
         drain();

@@ -5,9 +5,9 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-double ref_now(void);          /* seconds, monotonic */
-double ref_cpu(void);          /* seconds of this process, all threads */
-double ref_cpu_of(int pid);    /* seconds of another process, from its schedstat */
+double ref_now(void);       /* seconds, monotonic */
+double ref_cpu(void);       /* seconds of this process, all threads */
+double ref_cpu_of(int pid); /* seconds of another process, from its schedstat */
 void ref_die(const char *what, const char *why) __attribute__((noreturn));
 
 /* Connects to the given conninfo; ends the process when that fails. */

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#define ITEM 12 /* a length and eight bytes */
-#define HEAD 20
+#define ITEM          12 /* a length and eight bytes */
+#define HEAD          20
 #define EPOCH_2000_US INT64_C(946684800000000)
 
 static const char *const make[] = {
@@ -32,7 +32,8 @@ static const char apply[] =
     " nullif(k.target_value - k.start_value, 0), observed_at = i.observed_at, seq = k.seq + 1"
     " FROM i WHERE k.id = i.kr_id AND k.observed_at < i.observed_at";
 static const char roll_up[] =
-    "UPDATE reference_goal g SET progress = s.p, updated_at = now() FROM (SELECT goal_id, sum(weight * progress) / sum(weight) p"
+    "UPDATE reference_goal g SET progress = s.p, updated_at = now() FROM (SELECT goal_id, sum(weight * progress) / "
+    "sum(weight) p"
     " FROM reference_result WHERE goal_id = ANY($1::int8[]) GROUP BY goal_id) s WHERE g.id = s.goal_id";
 
 static void make_tables(PGconn *db, long rows)
@@ -41,10 +42,13 @@ static void make_tables(PGconn *db, long rows)
 
     for (size_t i = 0; i < sizeof make / sizeof *make; i++)
         ref_run(db, make[i]);
-    snprintf(fill, sizeof fill, "INSERT INTO reference_goal SELECT i, i / 500, 0 FROM generate_series(1, %ld) i", (rows + 3) / 4);
+    snprintf(fill, sizeof fill, "INSERT INTO reference_goal SELECT i, i / 500, 0 FROM generate_series(1, %ld) i",
+             (rows + 3) / 4);
     ref_run(db, fill);
     snprintf(fill, sizeof fill,
-             "INSERT INTO reference_result SELECT i, (i - 1) / 4 + 1, 0, 1000, 0, 0, 1, 'epoch' FROM generate_series(1, %ld) i", rows);
+             "INSERT INTO reference_result SELECT i, (i - 1) / 4 + 1, 0, 1000, 0, 0, 1, 'epoch' FROM "
+             "generate_series(1, %ld) i",
+             rows);
     ref_run(db, fill);
     ref_run(db, "CREATE INDEX ON reference_result (goal_id)");
     ref_run(db, "VACUUM ANALYZE");

@@ -1,13 +1,21 @@
 /* The benchmarks' vendor: one number of one item. Not a product's source; built into the benchmark's worker only. */
 #include "services/fetch/connector.h"
 
-static const struct fetch_field connection_fields[] = {
-    {.name = "base_url", .label = "Address", .help = "Where the benchmark's vendor listens", .type = FETCH_URL, .required = true},
-    {0}};
+static const struct fetch_field connection_fields[] = {{.name = "base_url",
+                                                        .label = "Address",
+                                                        .help = "Where the benchmark's vendor listens",
+                                                        .type = FETCH_URL,
+                                                        .required = true},
+                                                       {0}};
 
-static const struct fetch_field link_fields[] = {
-    {.name = "item", .label = "Item", .help = "Number of the item", .type = FETCH_INTEGER, .required = true, .min = 1, .max = INT32_MAX},
-    {0}};
+static const struct fetch_field link_fields[] = {{.name = "item",
+                                                  .label = "Item",
+                                                  .help = "Number of the item",
+                                                  .type = FETCH_INTEGER,
+                                                  .required = true,
+                                                  .min = 1,
+                                                  .max = INT32_MAX},
+                                                 {0}};
 
 static enum gs_rc start(struct fetch_task *t)
 {
