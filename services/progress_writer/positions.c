@@ -2,14 +2,11 @@
 #include "services/progress_writer/positions.h"
 
 #include "common/log.h"
-#include "common/loop.h"
 #include "common/mem.h"
 #include "services/progress_writer/writer.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-#define ASSIGN_RETRY_US INT64_C(500000)
 
 static const struct gs_log_ctx log_ctx = {.topic = "kafka"};
 
@@ -23,17 +20,13 @@ struct position {
 };
 
 struct writer_positions {
-    struct gs_pg *pg;
     const char *group;
     struct gs_pg_params *params;
     struct position *items; /* by partition */
     size_t n;
     int32_t *moving; /* partitions of the transaction, sorted */
     size_t n_moving, cap_moving;
-    struct ask *waiting;
-    struct gs_timer *timer; /* of those */
-    size_t asking;
-    bool stale, stopped;
+    bool stale;
 };
 
 static struct position *position_of(const struct writer_positions *s, int32_t partition)
@@ -52,93 +45,16 @@ static struct position *need_position(struct writer_positions *s, int32_t partit
     return &s->items[partition];
 }
 
-/* ---- assignment ---- */
+/* ---- what is held ---- */
 
-struct ask {
-    struct ask *next; /* in the list of those that wait for another try */
-    struct writer_positions *s;
-    struct gs_assignment *a;
-};
-
-static void ask(struct ask *k);
-
-static void ask_again(void *arg)
+void writer_positions_hold(struct writer_positions *s, int32_t partition, int64_t next, int64_t epoch)
 {
-    struct writer_positions *s = arg;
-    struct ask *k = s->waiting;
-    s->waiting = NULL;
-    while (k) {
-        struct ask *next = k->next;
-        ask(k);
-        k = next;
-    }
-}
-
-static void end_ask(struct ask *k)
-{
-    k->s->asking--;
-    gs_assignment_done(k->a);
-    free(k);
-}
-
-static void start_one(struct writer_positions *s, struct gs_assignment *a, int32_t partition, int64_t next,
-                      int64_t epoch)
-{
-    for (size_t i = 0; i < gs_assignment_count(a); i++) {
-        if (gs_assignment_partition(a, i) != partition)
-            continue;
-        struct position *p = need_position(s, partition);
-        if (!p)
-            return;
-        p->epoch = epoch;
-        p->next = next;
-        p->rewound = false;
-        gs_assignment_start_at(a, i, next);
-    }
-}
-
-static void on_asked(void *arg, const struct gs_pg_result *r)
-{
-    struct ask *k = arg;
-    struct writer_positions *s = k->s;
-    if (gs_pg_rc(r) != GS_OK && !s->stopped) {
-        gs_log_warn(&log_ctx, "reading the offsets failed", "error=\"%s\"", gs_pg_result_error(r));
-        k->next = s->waiting;
-        s->waiting = k;
-        gs_timer_start(s->timer, ASSIGN_RETRY_US, 0);
+    struct position *p = need_position(s, partition);
+    if (!p)
         return;
-    }
-    for (int i = 0; gs_pg_rc(r) == GS_OK && i < gs_pg_rows(r); i++)
-        start_one(s, k->a, gs_pg_get_int4(r, i, 0), gs_pg_get_int8(r, i, 1), gs_pg_get_int8(r, i, 2));
-    end_ask(k);
-}
-
-/* Waits for a transaction of the consumer before, if one still holds the row; it cannot begin another. */
-static void ask(struct ask *k)
-{
-    static const struct gs_pg_stmt stmt = {
-        "assign", "INSERT INTO consumer_offset AS o (consumer_group, topic, partition, next_offset, epoch)"
-                  " SELECT $1::text, $2::text, p, 0, 1 FROM unnest($3::int[]) AS u(p) ORDER BY p"
-                  " ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET epoch = o.epoch + 1"
-                  " RETURNING partition, next_offset, epoch"};
-    struct gs_pg_params *p = k->s->params;
-    gs_pg_params_clear(p);
-    gs_pg_add_text(p, k->s->group);
-    gs_pg_add_text(p, WRITER_TOPIC);
-    gs_pg_array_begin(p, GS_PG_INT4);
-    for (size_t i = 0; i < gs_assignment_count(k->a); i++)
-        gs_pg_item_int4(p, gs_assignment_partition(k->a, i));
-    gs_pg_array_end(p);
-    gs_pg_query(k->s->pg, &stmt, p, on_asked, k);
-}
-
-void writer_positions_assign(struct writer_positions *s, struct gs_assignment *a)
-{
-    struct ask *k = gs_alloc(sizeof *k);
-    k->s = s;
-    k->a = a;
-    s->asking++;
-    ask(k);
+    p->epoch = epoch;
+    p->next = next;
+    p->rewound = false;
 }
 
 void writer_positions_revoke(struct writer_positions *s, int32_t partition)
@@ -146,11 +62,6 @@ void writer_positions_revoke(struct writer_positions *s, int32_t partition)
     struct position *p = position_of(s, partition);
     if (p)
         p->epoch = 0;
-}
-
-bool writer_positions_settled(const struct writer_positions *s)
-{
-    return s->asking == 0;
 }
 
 int64_t writer_positions_epoch(const struct writer_positions *s, int32_t partition)
@@ -285,25 +196,12 @@ void writer_positions_moved(struct writer_positions *s, void (*fn)(void *arg, in
     }
 }
 
-struct writer_positions *writer_positions_new(uv_loop_t *loop, struct gs_pg *pg, const char *group)
+struct writer_positions *writer_positions_new(const char *group)
 {
     struct writer_positions *s = gs_alloc(sizeof *s);
-    s->pg = pg;
     s->group = group;
     s->params = gs_pg_params_new();
-    s->timer = gs_timer_new(loop, ask_again, s);
     return s;
-}
-
-void writer_positions_stop(struct writer_positions *s)
-{
-    s->stopped = true;
-    s->timer = gs_timer_free(s->timer);
-    while (s->waiting) {
-        struct ask *k = s->waiting;
-        s->waiting = k->next;
-        end_ask(k);
-    }
 }
 
 struct writer_positions *writer_positions_free(struct writer_positions *s)

@@ -6,22 +6,18 @@
 #ifndef WRITER_POSITIONS_H
 #define WRITER_POSITIONS_H
 
-#include "common/kafka.h"
-#include "common/pg.h"
 #include "services/progress_writer/txn.h"
 
 #define WRITER_PARTITIONS_MAX 100000
 
 struct writer_positions;
 
-struct writer_positions *writer_positions_new(uv_loop_t *loop, struct gs_pg *pg, const char *group);
-void writer_positions_stop(struct writer_positions *s);                     /* before its connection is freed */
-struct writer_positions *writer_positions_free(struct writer_positions *s); /* after */
+struct writer_positions *writer_positions_new(const char *group);
+struct writer_positions *writer_positions_free(struct writer_positions *s);
 
-/* Asks the database where the partitions go on, then starts them there. */
-void writer_positions_assign(struct writer_positions *s, struct gs_assignment *a);
+/* As the database said at the assignment; see assign.h. */
+void writer_positions_hold(struct writer_positions *s, int32_t partition, int64_t next, int64_t epoch);
 void writer_positions_revoke(struct writer_positions *s, int32_t partition);
-bool writer_positions_settled(const struct writer_positions *s); /* no assignment waits for the database */
 /* 0: not held. */
 int64_t writer_positions_epoch(const struct writer_positions *s, int32_t partition);
 /* What is before is applied already: a commit whose answer was lost turned out to be done. */

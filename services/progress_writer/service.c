@@ -39,7 +39,7 @@ static void on_lane_closed(void *arg, struct gs_lane *lane)
 
 static void on_assigned(void *arg, struct gs_assignment *a)
 {
-    writer_positions_assign(((struct writer *)arg)->positions, a);
+    writer_assign_ask(((struct writer *)arg)->assign, a);
 }
 
 static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
@@ -121,7 +121,8 @@ static bool connect_all(struct writer *w, struct gs_err *err)
     writer_relay_connect(w->relay, w->relay_pg);
     w->day = writer_day_new(w->loop, &day);
     writer_day_connect(w->day, w->day_pg);
-    w->positions = writer_positions_new(w->loop, w->relay_pg, WRITER_GROUP);
+    w->positions = writer_positions_new(WRITER_GROUP);
+    w->assign = writer_assign_new(w->loop, w->relay_pg, w->positions, WRITER_GROUP);
     w->letters = writer_letters_new(w->loop, w->producer, &w->pending, writer_proceed, w);
     w->intake = (struct writer_intake){.pending = &w->pending, .positions = w->positions, .letters = w->letters};
     return true;
@@ -175,7 +176,7 @@ void writer_ready(void *app, struct gs_buf *reasons)
         gs_buf_printf(reasons, "the database refuses the writer: %s\n", w->broken);
     if (!w->consumer || !gs_consumer_assigned(w->consumer))
         gs_buf_puts(reasons, "not yet a member of the group " WRITER_GROUP "\n");
-    else if (!writer_positions_settled(w->positions))
+    else if (!writer_assign_settled(w->assign))
         gs_buf_puts(reasons, "the offsets of newly assigned partitions are not read yet\n");
 }
 
@@ -204,7 +205,7 @@ void writer_stop(void *app)
     if (w->relay) {
         writer_relay_stop(w->relay);
         writer_day_stop(w->day);
-        writer_positions_stop(w->positions);
+        writer_assign_stop(w->assign);
     }
     w->producer = gs_producer_free(w->producer);
     w->pg = gs_pg_free(w->pg);
@@ -212,6 +213,7 @@ void writer_stop(void *app)
     w->day_pg = gs_pg_free(w->day_pg);
     w->txn = writer_txn_free(w->txn);
     w->relay = writer_relay_free(w->relay);
+    w->assign = writer_assign_free(w->assign);
     w->day = writer_day_free(w->day);
     w->letters = writer_letters_free(w->letters);
     writer_pending_done(&w->pending);

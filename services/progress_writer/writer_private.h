@@ -6,6 +6,7 @@
 #include "common/kafka.h"
 #include "common/loop.h"
 #include "common/pg.h"
+#include "services/progress_writer/assign.h"
 #include "services/progress_writer/day.h"
 #include "services/progress_writer/intake.h"
 #include "services/progress_writer/relay.h"
@@ -20,6 +21,7 @@ struct writer {
     struct gs_producer *producer;
     struct gs_consumer *consumer;
     struct writer_positions *positions;
+    struct writer_assign *assign;
     struct writer_pending pending;
     struct writer_letters *letters;
     struct writer_intake intake;
