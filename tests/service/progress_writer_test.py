@@ -269,6 +269,20 @@ def test_duplicates_older_slots_and_replays_change_nothing(world):
     assert world.everything(org) == before
 
 
+def test_a_topic_that_begins_again_is_read_from_its_beginning(world):
+    """As after a development broker forgot everything: the stored offsets are beyond the topic's end."""
+    org, top, parent, (a, b), (la, lb) = world.tree()
+    world.apply(world.completed(la, 1, "20"), world.completed(lb, 1, "30"))
+    before = world.everything(org)
+    world.end_all()
+    world.sql("UPDATE consumer_offset SET next_offset = next_offset + 1000000 WHERE next_offset > 0")
+    world.start()
+    wait_for("read again", lambda: world.position() == world.sent, 60)
+    assert world.everything(org) == before
+    world.apply(world.completed(la, 2, "21"))
+    assert world.state(a)[0] == 21
+
+
 def test_several_results_for_one_link_in_a_batch(world):
     org, top, parent, (a, b), (la, lb) = world.tree()
     world.end_all()
