@@ -81,7 +81,7 @@ static int make_topics(rd_kafka_mock_cluster_t *cluster, const char *topics)
         return 0;
     if (strlen(topics) >= sizeof text)
         return refuse("--topics", "too long");
-    strcpy(text, topics);
+    memcpy(text, topics, strlen(topics) + 1);
     for (char *one = strtok_r(text, ",", &save); one; one = strtok_r(NULL, ",", &save))
         if (make_topic(cluster, one) != 0)
             return -1;

@@ -341,7 +341,7 @@ static enum gs_rc on_connecting(struct fetch_pg_call *c)
         watch(c, UV_WRITABLE);
         break;
     default:
-        return fetch_pg_connect_failure(PQerrorMessage(c->conn), c->sqlstate, &c->err);
+        return fetch_pg_connect_failure(PQerrorMessage(c->conn), c->to.host, c->to.port, c->sqlstate, &c->err);
     }
     return fetch_pg_received(PQsocket(c->conn)) > FETCH_PG_REPLY_MAX ? too_long(c) : GS_AGAIN;
 }

@@ -209,7 +209,7 @@ PGconn *fetch_pg_connect(const struct fetch_pg_target *t, const struct addrinfo 
     else
         conn = start_verified(t, gs_buf_str(&hosts), gs_buf_str(&numbers), ret_ca_fd, err);
     if (conn && PQstatus(conn) == CONNECTION_BAD) {
-        fetch_pg_connect_failure(PQerrorMessage(conn), state, err);
+        fetch_pg_connect_failure(PQerrorMessage(conn), t->host, t->port, state, err);
         PQfinish(conn);
         conn = NULL;
     }

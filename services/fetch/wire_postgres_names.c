@@ -130,7 +130,8 @@ static const char *find_sqlstate(const char *text, size_t len)
     return code;
 }
 
-/* The last line is about the last address tried; what stands before "failed: " in it names host and address again. */
+/* The last line that is no hint (those begin with a tab) is about the last address tried; what stands before "failed: "
+ * in it names host and address once more. */
 static const char *last_cause(const char *text, size_t *len)
 {
     const char *line = text, *cause;
@@ -138,17 +139,20 @@ static const char *last_cause(const char *text, size_t *len)
     while (*len > 0 && isspace((unsigned char)text[*len - 1]))
         (*len)--;
     for (size_t i = 0; i < *len; i++) {
-        if (text[i] == '\n')
+        if (text[i] == '\n' && text[i + 1] == '\t')
+            *len = i;
+        else if (text[i] == '\n')
             line = text + i + 1;
     }
     cause = strstr(line, "failed: ");
-    if (cause)
+    if (cause && cause < text + *len)
         line = cause + strlen("failed: ");
     *len -= (size_t)(line - text);
     return line;
 }
 
-enum gs_rc fetch_pg_connect_failure(const char *text, char ret_sqlstate[6], struct gs_err *err)
+enum gs_rc fetch_pg_connect_failure(const char *text, const char *host, int port, char ret_sqlstate[6],
+                                    struct gs_err *err)
 {
     size_t len = strlen(text), i = 0;
     const char *cause = last_cause(text, &len), *code = find_sqlstate(cause, len);
@@ -165,5 +169,5 @@ enum gs_rc fetch_pg_connect_failure(const char *text, char ret_sqlstate[6], stru
     if (failures[i].text)
         return gs_fail(err, failures[i].rc, "%s", failures[i].text);
     gs_str_clean(clean, sizeof(clean), cause, len);
-    return gs_fail(err, failures[i].rc, "no connection to the server: %s", clean);
+    return gs_fail(err, failures[i].rc, "no connection to %s port %d: %s", host, port, clean);
 }

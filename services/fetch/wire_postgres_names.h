@@ -20,6 +20,7 @@ enum gs_rc fetch_pg_refusal(const char *sqlstate, const char *message, struct gs
 
 /* Fills err from libpq's text about a connection that could not be made, the server's answers being SQLSTATEs only. The
  * SQLSTATE, if any, goes to ret_sqlstate. */
-enum gs_rc fetch_pg_connect_failure(const char *text, char ret_sqlstate[6], struct gs_err *err);
+enum gs_rc fetch_pg_connect_failure(const char *text, const char *host, int port, char ret_sqlstate[6],
+                                    struct gs_err *err);
 
 #endif
