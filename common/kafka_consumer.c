@@ -184,15 +184,23 @@ static void hold_all(struct gs_consumer *c, part_list *list)
     }
 }
 
+/* Starts reading what the owner still thinks about, where it said so far. */
+static void settle_assignment(struct gs_consumer *c)
+{
+    struct gs_assignment *a = c->assignment;
+
+    if (!a)
+        return;
+    c->assignment = NULL;
+    a->consumer = NULL;
+    hold_all(c, a->list);
+    assign(c, a->list);
+}
+
 void gs_assignment_done(struct gs_assignment *a)
 {
-    struct gs_consumer *c = a->consumer;
-
-    if (c) {
-        c->assignment = NULL;
-        hold_all(c, a->list);
-        assign(c, a->list);
-    }
+    if (a->consumer)
+        settle_assignment(a->consumer);
     free_assignment(a);
 }
 
@@ -211,7 +219,7 @@ static void on_assign(struct gs_consumer *c, const part_list *list)
 {
     struct gs_assignment *a = gs_alloc(sizeof *a);
 
-    forget_assignment(c);
+    settle_assignment(c);
     gs_log_info(&gs_kafka_log, "assigned", "partitions=%d", list->cnt);
     c->joined = true;
     a->consumer = c;
