@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
@@ -13,6 +14,7 @@ from fleet import Fleet, wait_for  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ACCOUNTS = 20
+EVERY_S = 0.05  # between two looks at a counter
 
 NGINX = """
 daemon off; worker_processes 1; pid {dir}/nginx.pid; error_log {dir}/nginx.log warn; worker_rlimit_nofile 20000;
@@ -126,8 +128,22 @@ class Rig:
 
     def metric(self, service, pattern):
         """Sum of the series that match."""
-        text = self.fleet.health(service)
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(pattern, line))
+        address = (self.fleet.dir / "ready" / service).read_text().strip()
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as reply:
+            lines = reply.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(pattern, line))
+
+    def drain(self, service, group, program=None):
+        """Lets a service finish what earlier stages left in its topics, so that a stage measures its own messages only."""
+        def lag():
+            done = subprocess.run([str(self.bin / "goalsync-bench"), "status", "--json"], env=self.settings("operator", GOALSYNC_READY_FILE=""),
+                                  capture_output=True, text=True)
+            if not done.stdout:  # Kafka has just been started
+                return 1
+            return sum(lane["lag"] for lane in json.loads(done.stdout)["lag"] if lane["group"] == group)
+        self.service(service, program)
+        wait_for(f"{service} has caught up", lambda: lag() == 0, 120, 0.5)
+        self.stop(service)
 
     # ---- the database
 
@@ -155,7 +171,7 @@ class Rig:
 
     def backends(self, name):
         """Processes of PostgreSQL that serve this service."""
-        return [pid for pid, in self.fleet.sql("SELECT pid FROM pg_stat_activity WHERE application_name LIKE %s", f"%{name}%")]
+        return [pid for pid, in self.fleet.sql("SELECT pid FROM pg_stat_activity WHERE application_name = %s", f"goalsync-{name}")]
 
     def all_of(self, name):
         pid = self.fleet.pid(name)
@@ -171,10 +187,13 @@ class Watch:
     def look(self):
         return self.count(), time.monotonic(), {name: cpu_of(pids()) for name, pids in self.groups.items()}
 
-    def run(self, warm, total, seconds=300):
-        wait_for("warm-up", lambda: self.count() >= warm, seconds, 0.02)
+    def run(self, warm, total, settled=lambda: True, seconds=300):
+        """settled: what still belongs to the last item, besides, has ended."""
+        wait_for("warm-up", lambda: self.count() >= warm, seconds, EVERY_S)
         n0, t0, cpu0 = self.look()
-        wait_for("all items", lambda: self.count() >= total, seconds, 0.02)
-        n1, t1, cpu1 = self.look()
+        wait_for("all items", lambda: self.count() >= total, seconds, EVERY_S)
+        t1 = time.monotonic()
+        wait_for("the end of the last item", settled, seconds, EVERY_S)
+        n1, _, cpu1 = self.look()
         n = n1 - n0
         return {"n": int(n), "rate": round(n / (t1 - t0)), "cpu_us": {k: round(1e6 * (cpu1[k] - cpu0[k]) / n, 2) for k in cpu1}}

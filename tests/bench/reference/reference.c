@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static double seconds_of(clockid_t clock)
@@ -81,7 +82,9 @@ void ref_put64(unsigned char *p, uint64_t v)
 void ref_report(long n, double seconds, double cpu, double server_cpu)
 {
     double each = n ? 1e6 / (double)n : 0;
+    struct rusage u;
 
-    printf("{\"n\":%ld,\"seconds\":%.3f,\"rate\":%.0f,\"cpu_us\":%.2f,\"server_cpu_us\":%.2f}\n", n, seconds,
-           seconds > 0 ? (double)n / seconds : 0, cpu * each, server_cpu * each);
+    getrusage(RUSAGE_SELF, &u);
+    printf("{\"n\":%ld,\"seconds\":%.3f,\"rate\":%.0f,\"cpu_us\":%.2f,\"server_cpu_us\":%.2f,\"peak_rss_mb\":%.1f}\n", n, seconds,
+           seconds > 0 ? (double)n / seconds : 0, cpu * each, server_cpu * each, (double)u.ru_maxrss / 1024);
 }

@@ -20,7 +20,7 @@ void ref_run(PGconn *db, const char *sql);
 void ref_put32(unsigned char *p, uint32_t v);
 void ref_put64(unsigned char *p, uint64_t v);
 
-/* {"n":..,"seconds":..,"rate":..,"cpu_us":..,"server_cpu_us":..} */
+/* {"n":..,"seconds":..,"rate":..,"cpu_us":..,"server_cpu_us":..,"peak_rss_mb":..} */
 void ref_report(long n, double seconds, double cpu, double server_cpu);
 
 #endif
