@@ -35,7 +35,8 @@ class Reader:
         assert how == signal.SIGKILL or status == 0, Path(f"{self.out}.log").read_text()
 
     def lines(self):
-        return [tuple(line.split()) for line in self.out.read_text().splitlines()]
+        """Whole ones only: the reader may be in the middle of the last."""
+        return [tuple(line.split()) for line in self.out.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 class World:
