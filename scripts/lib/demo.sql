@@ -14,6 +14,8 @@ CREATE TABLE customer_order (
 );
 INSERT INTO customer_order (amount) SELECT 20 + (i * 37) % 180 FROM generate_series(1, 900) i;
 
-GRANT CONNECT ON DATABASE demo_shop TO demo_reader, demo_shop;
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO demo_reader;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO demo_shop;
+-- The shop may do as it likes with its tables; goalsync's connection only reads.
+ALTER TABLE metric OWNER TO demo_shop;
+ALTER TABLE customer_order OWNER TO demo_shop;
+GRANT CREATE ON SCHEMA public TO demo_shop;
+GRANT SELECT ON metric, customer_order TO demo_reader;
