@@ -37,7 +37,7 @@ const struct gs_env gs_kafka_env[] = {
     {"GOALSYNC_KAFKA_KEY_FILE", GS_ENV_STRING, &settings.key_file, "", 0, 0, "our private key, PEM"},
     {"GOALSYNC_KAFKA_GROUP_INSTANCE", GS_ENV_STRING, &settings.instance, "", 0, 0,
      "static group membership: a name that stays over restarts and differs between replicas"},
-    {"GOALSYNC_KAFKA_LINGER", GS_ENV_SECONDS, &settings.linger_us, "20ms", 0, 60,
+    {"GOALSYNC_KAFKA_LINGER", GS_ENV_SECONDS, &settings.linger_us, "5ms", 0, 60,
      "how long messages are gathered into a batch"},
     {"GOALSYNC_KAFKA_PROPERTIES", GS_ENV_SECRET, &settings.properties, "", 0, 0,
      "further librdkafka properties, name=value;name=value"},

@@ -1,9 +1,10 @@
 /* Which message is taken next: the windows of requests in flight and each lane's share of them.
  *
- * Urgent requests have a window of their own (1/8) and go first. Within a window every lane has room that nobody else
- * can take, however many sources are stuck; the rest is shared, and one lane can have most of it but not all. Lanes
- * take turns by small handfuls. A fair share for each organisation within a lane has its place in take(): what is taken
- * there waits nowhere else, so it can be sorted by organisation before it begins. */
+ * Urgent requests have a window of their own (1/8), go first, and may use what the hourly lanes share, too. Within a
+ * window every lane has room that nobody else can take, however many sources are stuck; the rest is shared, and one
+ * lane can have most of it but not all. Lanes take turns by small handfuls. A fair share for each organisation within a
+ * lane has its place in take(): what is taken there waits nowhere else, so it can be sorted by organisation before it
+ * begins. */
 #include <stdio.h>
 #include <string.h>
 
@@ -34,23 +35,50 @@ static size_t lane_limit(const struct fetch_window *win)
     return share > own_room(win) ? share : own_room(win);
 }
 
-/* How many more requests of the lane may begin. */
-static size_t room(const struct fetch_lane *lane)
+/* What all lanes of the window share. */
+static size_t pool_left(const struct fetch_window *win)
+{
+    size_t used = own_room(win) * win->lanes + win->shared;
+
+    return win->size > used ? win->size - used : 0;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many more requests of the lane may begin in its own window. */
+static size_t room_inside(const struct fetch_lane *lane)
 {
     const struct fetch_window *win = lane->window;
-    size_t own = own_room(win), all = own * win->lanes, pool = win->size > all ? win->size - all : 0;
-    size_t mine = lane->in_flight - lane->shared, limit = lane_limit(win);
-    size_t free_own = own > mine ? own - mine : 0, free_pool = pool > win->shared ? pool - win->shared : 0;
-    size_t under_limit = limit > lane->in_flight ? limit - lane->in_flight : 0;
+    size_t inside = lane->in_flight - lane->borrowed, mine = inside - lane->shared;
+    size_t own = own_room(win), limit = lane_limit(win);
 
-    return free_own + free_pool < under_limit ? free_own + free_pool : under_limit;
+    return least((own > mine ? own - mine : 0) + pool_left(win), limit > inside ? limit - inside : 0);
+}
+
+static size_t room_lent(const struct fetch_lane *lane)
+{
+    const struct fetch_window *lender = lane->window->lender;
+    size_t limit = lender ? lane_limit(lender) : 0;
+
+    return limit > lane->borrowed ? least(pool_left(lender), limit - lane->borrowed) : 0;
+}
+
+static size_t room(const struct fetch_lane *lane)
+{
+    return room_inside(lane) + room_lent(lane);
 }
 
 static void entered(struct fetch_worker *w, struct fetch_lane *lane)
 {
     struct fetch_window *win = lane->window;
 
-    if (lane->in_flight - lane->shared >= own_room(win)) {
+    if (room_inside(lane) == 0) {
+        lane->borrowed++;
+        win->lender->shared++;
+    } else if (lane->in_flight - lane->borrowed - lane->shared >= own_room(win)) {
         lane->shared++;
         win->shared++;
     }
@@ -61,7 +89,10 @@ static void entered(struct fetch_worker *w, struct fetch_lane *lane)
 
 void fetch_lanes_left(struct fetch_worker *w, struct fetch_lane *lane)
 {
-    if (lane->shared) {
+    if (lane->borrowed) {
+        lane->borrowed--;
+        lane->window->lender->shared--;
+    } else if (lane->shared) {
         lane->shared--;
         lane->window->shared--;
     }
@@ -96,7 +127,7 @@ static bool may_take(const struct fetch_worker *w)
 {
     size_t most = (size_t)fetch_config.window * UNACKNOWLEDGED;
 
-    return !w->draining && !w->stopping && w->sending.n + w->unsent.n < most;
+    return !w->draining && !w->stopping && fetch_unacknowledged(w) < most;
 }
 
 static void pump(void *arg)
@@ -232,6 +263,7 @@ enum gs_rc fetch_lanes_init(struct fetch_worker *w, const char *only, const char
     w->n_lanes = 2 * n;
     w->urgent.size = (size_t)fetch_config.window / URGENT_PART;
     w->hourly.size = (size_t)fetch_config.window - w->urgent.size;
+    w->urgent.lender = &w->hourly;
     for (const struct fetch_entry *e = fetch_catalogue(); e->name; e++) {
         if (!wanted(w, e, only, exclude))
             continue;

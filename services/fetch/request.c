@@ -313,6 +313,8 @@ void fetch_requests_abandon(struct fetch_worker *w)
 {
     while (w->running.first)
         fetch_request_free(w->running.first);
+    while (w->held.first)
+        fetch_request_free(w->held.first);
     while (w->unsent.first)
         fetch_request_free(w->unsent.first);
 }

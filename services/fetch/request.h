@@ -47,6 +47,7 @@ void fetch_request_unanswered(struct fetch_request *q, enum gs_rc rc, const char
 
 /* ---- send.c: until Kafka has the answer ---- */
 void fetch_send(struct fetch_request *q, const struct fetch_answer *answer);
+void fetch_send_held(void *worker);   /* their turn has come */
 void fetch_send_unsent(void *worker); /* there may be room in Kafka's queue */
 void fetch_send_dead_letter(struct fetch_request *q, rd_kafka_message_t *m, const char *error); /* takes m */
 

@@ -8,6 +8,7 @@
 #include "services/fetch/request.h"
 
 #define RESEND_US       INT64_C(1000000) /* after Kafka refused or lost something */
+#define PACE_US         INT64_C(100000)  /* between two times answers are handed over in a stream of them */
 #define ERROR_MAX       300
 #define DEAD_LETTER_MAX (900 * 1000) /* bytes; Kafka may refuse a longer message once it has our headers too */
 
@@ -89,11 +90,35 @@ static void give(struct fetch_request *q)
         give_later(q, err.text);
 }
 
+/* ---- taking turns ---- */
+
+void fetch_send_held(void *worker)
+{
+    struct fetch_worker *w = worker;
+
+    w->handed_us = gs_mono_us();
+    for (size_t n = w->held.n; n; n--)
+        give(w->held.first);
+}
+
+/* What a batch costs us, the brokers and the next reader costs the same for one message as for a hundred. So in a
+ * stream answers leave in turns; one that comes alone leaves at once. */
+static void hold(struct fetch_request *q)
+{
+    struct fetch_worker *w = q->w;
+    int64_t left = w->handed_us + PACE_US - gs_mono_us();
+    bool full = w->held.n + 1 == (size_t)fetch_config.window;
+
+    fetch_list_move(q, &w->held);
+    if (full || w->held.n == 1)
+        gs_timer_start(w->held_timer, full || left < 0 ? 0 : left, 0);
+}
+
 void fetch_send(struct fetch_request *q, const struct fetch_answer *answer)
 {
     q->packed = fetch_wire_encode(&q->arena, answer, &q->packed_len);
     snprintf(q->batch_key, sizeof q->batch_key, "%lld", (long long)q->order.batch_id);
-    give(q);
+    hold(q);
 }
 
 void fetch_send_dead_letter(struct fetch_request *q, rd_kafka_message_t *m, const char *error)

@@ -156,6 +156,7 @@ void *fetch_worker_start(struct gs_service *service, enum gs_category category, 
     start_metrics(w);
     w->offsets = gs_offsets_new();
     w->deadline_timer = gs_timer_new(w->loop, fetch_request_deadlines, w);
+    w->held_timer = gs_timer_new(w->loop, fetch_send_held, w);
     w->resend_timer = gs_timer_new(w->loop, fetch_send_unsent, w);
     if (read_args(service, only, err) == GS_OK &&
         fetch_lanes_init(w, only[0] ? only : NULL, fetch_config.exclude, err) == GS_OK && start_clients(w, err) &&
@@ -200,10 +201,15 @@ static void closed(void *arg)
         gs_service_drained(w->service);
 }
 
+size_t fetch_unacknowledged(const struct fetch_worker *w)
+{
+    return w->held.n + w->sending.n + w->unsent.n;
+}
+
 void fetch_worker_finished(struct fetch_worker *w)
 {
-    gs_metric_set(w->unacknowledged, (double)(w->sending.n + w->unsent.n));
-    if (!w->draining || w->closing || w->running.n || w->sending.n || w->unsent.n)
+    gs_metric_set(w->unacknowledged, (double)fetch_unacknowledged(w));
+    if (!w->draining || w->closing || w->running.n || fetch_unacknowledged(w))
         return;
     w->closing = true;
     if (w->consumer)
@@ -240,6 +246,7 @@ void fetch_worker_stop(void *worker)
     w->conns = fetch_conns_free(w->conns);
     w->keyring = gs_keyring_free(w->keyring);
     w->deadline_timer = gs_timer_free(w->deadline_timer);
+    w->held_timer = gs_timer_free(w->held_timer);
     w->resend_timer = gs_timer_free(w->resend_timer);
     if (w->consumer && !w->closing)
         gs_consumer_close(w->consumer, closed, w);

@@ -41,8 +41,9 @@ struct fetch_stats {
 
 /* One of the two windows: the hourly lanes share one, the urgent ones the other. */
 struct fetch_window {
-    size_t size, lanes;       /* lanes that share it */
-    size_t in_flight, shared; /* shared: in flight beyond their lanes' own room */
+    size_t size, lanes;          /* lanes that share it */
+    size_t in_flight, shared;    /* shared: in flight beyond their lanes' own room */
+    struct fetch_window *lender; /* whose shared room may be used as well; null: nobody's */
 };
 
 struct fetch_lane {
@@ -50,9 +51,9 @@ struct fetch_lane {
     const struct fetch_entry *entry;
     struct fetch_window *window;
     struct fetch_stats *stats;
-    struct gs_lane *source; /* null: no partition of it is ours */
-    bool waiting;           /* messages may be there */
-    size_t in_flight, shared;
+    struct gs_lane *source;             /* null: no partition of it is ours */
+    bool waiting;                       /* messages may be there */
+    size_t in_flight, shared, borrowed; /* borrowed: in flight in the lender's shared room */
 };
 
 struct fetch_worker {
@@ -78,9 +79,11 @@ struct fetch_worker {
     bool pump_wanted, draining, closing, stopping;
 
     struct fetch_list running; /* by deadline: all have the same time */
+    struct fetch_list held;    /* answered, until it is their turn to be given to Kafka */
     struct fetch_list sending; /* given to Kafka, not yet acknowledged */
-    struct fetch_list unsent;  /* to be given to Kafka */
-    struct gs_timer *deadline_timer, *resend_timer;
+    struct fetch_list unsent;  /* Kafka had no room or lost them: to be given again */
+    int64_t handed_us;         /* when answers were given last; monotonic */
+    struct gs_timer *deadline_timer, *held_timer, *resend_timer;
     struct gs_metric *in_flight, *lanes_waiting, *unacknowledged, *dead_letters;
 };
 
@@ -93,6 +96,7 @@ void *fetch_worker_start(struct gs_service *service, enum gs_category category, 
 void fetch_worker_ready(void *worker, struct gs_buf *reasons);
 void fetch_worker_drain(void *worker);
 void fetch_worker_stop(void *worker);
+size_t fetch_unacknowledged(const struct fetch_worker *w); /* answers that Kafka does not have yet */
 void fetch_worker_finished(struct fetch_worker *w); /* a request is gone: goes on draining when it was the last */
 
 /* ---- lanes.c: which message is taken next ---- */

@@ -13,8 +13,8 @@ struct writer_settings writer_settings;
 const struct gs_env writer_env[] = {
     {"GOALSYNC_WRITER_BATCH", GS_ENV_INT, &writer_settings.batch, "1000", 1, WRITER_BATCH_MAX,
      "messages applied in one transaction"},
-    {"GOALSYNC_WRITER_WAIT", GS_ENV_SECONDS, &writer_settings.wait_us, "20ms", 0, 10,
-     "how long the first message of a transaction waits for others"},
+    {"GOALSYNC_WRITER_WAIT", GS_ENV_SECONDS, &writer_settings.wait_us, "200ms", 0, 10,
+     "least time from one transaction to the next; a full one does not wait"},
     {"GOALSYNC_PERIOD", GS_ENV_SECONDS, &writer_settings.period_us, "1h", 1, 604800,
      "time between two slots of a link"},
     GS_ENV_END,

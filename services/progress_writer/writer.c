@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#define GATHER_US 10000 /* what a source answers together comes together */
+
 /* ---- when a transaction begins ---- */
 
 static size_t room(const struct writer *w)
@@ -15,16 +17,18 @@ static size_t room(const struct writer *w)
     return w->pending.n < ceiling ? ceiling - w->pending.n : 0;
 }
 
-/* Microseconds until it may begin; 0: now. Something is pending. */
+/* Microseconds until it may begin; 0: now. Something is pending. A transaction costs as much as a hundred messages, so
+ * in a stream of them it waits for its turn; a message that comes alone waits but for the others of its batch. */
 static int64_t wait_left(const struct writer *w)
 {
-    int64_t now = gs_mono_us();
+    int64_t now = gs_mono_us(), wait = writer_settings.wait_us;
     if (now < w->pause_until_us)
         return w->pause_until_us - now;
     if (w->pending.n >= (size_t)writer_settings.batch)
         return 0;
-    int64_t waited = now - w->pending.items[0]->taken_us;
-    return waited < writer_settings.wait_us ? writer_settings.wait_us - waited : 0;
+    int64_t gathered = w->pending.items[0]->taken_us + (wait < GATHER_US ? wait : GATHER_US);
+    int64_t turn = w->begun_us + wait, at = gathered > turn ? gathered : turn;
+    return at > now ? at - now : 0;
 }
 
 static void begin(struct writer *w)

@@ -13,7 +13,7 @@ extern const struct gs_env writer_env[];
 
 struct writer_settings {
     int64_t batch;     /* messages of one transaction */
-    int64_t wait_us;   /* how long the first message of a batch waits for others */
+    int64_t wait_us;   /* between the beginnings of two transactions that are not full */
     int64_t period_us; /* of the schedule */
 };
 extern struct writer_settings writer_settings;

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#define BATCH    1000    /* claimed in one transaction */
 #define PACE_US  300000  /* between two rounds: who presses again and again is asked for once in this time */
 #define POLL_US  5000000 /* without a notification, which may be lost with a connection */
 #define RETRY_US 1000000
@@ -34,6 +35,8 @@ static const struct gs_pg_stmt claim = {
                   " WHERE b.ctid = ANY(ARRAY(SELECT ctid FROM link_batch WHERE sync_requested_at IS NOT NULL"
                   " ORDER BY sync_requested_at LIMIT 1000 FOR UPDATE SKIP LOCKED)) AND c.id = b.connection_id"
                   " RETURNING " SCHED_COLUMNS ", clock_timestamp()"};
+
+_Static_assert(BATCH == 1000, "the statement says so too");
 
 static bool drained(struct sched_sync *s)
 {
@@ -71,6 +74,8 @@ static void on_round(void *arg, int rows)
         return;
     if (rows < 0)
         gs_timer_start(s->timer, RETRY_US, 0);
+    else if (rows == BATCH)
+        gs_timer_start(s->timer, 0, 0); /* more wait already */
     else if (rows > 0 || s->again)
         soon(s);
     else
