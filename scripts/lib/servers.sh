@@ -190,7 +190,7 @@ broker_start() {
         set_state broker kafka
     else
         say "    no JVM or no Maven repository: using goalsync-devbroker, an in-memory stand-in that forgets everything when stopped"
-        devbroker_start "$("$build_dir/bin/goalsync" topics list --wanted)"
+        devbroker_start "$("$build_dir/bin/goalsync" topics create --print)"
         set_state broker devbroker
     fi
 }

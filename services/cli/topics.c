@@ -129,6 +129,14 @@ static enum cli_exit create_all(struct cli *c, struct topics *t, int replication
     return rc;
 }
 
+/* "name:partitions,..." as goalsync-devbroker takes them; asks no broker. */
+static void print_wanted(const struct topics *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        printf("%s%s:%d", i ? "," : "", t->items[i].name, t->items[i].partitions);
+    printf("\n");
+}
+
 static enum cli_exit run_create(struct cli *c)
 {
     static struct topics t; /* large */
@@ -137,12 +145,16 @@ static enum cli_exit run_create(struct cli *c)
 
     if (rc == CLI_OK)
         rc = cli_opt_int(c, "replication", (struct cli_range){-1, 1, REPLICATION_MAX}, &replication);
-    if (rc == CLI_OK)
-        rc = cli_broker_open(c);
     if (rc != CLI_OK)
         return rc;
     all_topics(&t, (int)partitions);
-    rc = create_all(c, &t, (int)replication);
+    if (cli_has(c, "print")) {
+        print_wanted(&t);
+        return CLI_OK;
+    }
+    rc = cli_broker_open(c);
+    if (rc == CLI_OK)
+        rc = create_all(c, &t, (int)replication);
     if (rc != CLI_OK)
         return rc;
     for (size_t i = 0; i < t.n; i++) {
@@ -208,6 +220,7 @@ static enum cli_exit run_list(struct cli *c)
 static const struct cli_option create_options[] = {
     {"partitions", "N", "of the busy topics; default 4. At least as many as replicas of a service", 0},
     {"replication", "R", "copies of each partition; default: the brokers'", 0},
+    {"print", NULL, "only print what would be made, as name:partitions,...", 0},
     {0},
 };
 
