@@ -12,6 +12,7 @@ from fractions import Fraction
 class Records:
     # From Kafka, in the order of their partition. A link's messages are all in one partition.
     requested: list = field(default_factory=list)  # (batch, slot, [links])
+    urgent: dict = field(default_factory=dict)  # link -> slots that a Sync now was given
     completed: list = field(default_factory=list)  # (batch, slot, [(link, ok, value or None)])
     events: list = field(default_factory=list)  # (goal, version, progress)
     # From goalsync's tables.
@@ -23,6 +24,7 @@ class Records:
     ends: dict = field(default_factory=dict)  # partition -> end of fetch.completed
     outbox: int = 0
     dead_letters: int = 0
+    presses: list = field(default_factory=list)  # (link, moment before) of each Sync now that was accepted
     # From the source.
     history: set = field(default_factory=set)  # (link, value): what the source ever held
     current: dict = field(default_factory=dict)  # link -> value at the end
@@ -63,6 +65,13 @@ def check_requests(records, verdict):
         if (batch, slot) not in done:
             verdict.lost.append(f"request of batch {batch}, slot {slot}: never answered")
     verdict.accepted = len(accepted)
+
+
+def check_presses(records, verdict):
+    """Every accepted press of Sync now was asked for after it, alone or together with others."""
+    for link, pressed in records.presses:
+        if max(records.urgent.get(link, [0])) < pressed:
+            verdict.lost.append(f"link {link}: Sync now at {pressed} was never asked")
 
 
 def check_observations(records, verdict):
@@ -150,6 +159,6 @@ def check_rest(records, verdict):
 
 def check(records):
     verdict = Verdict()
-    for part in (check_requests, check_observations, check_source, check_roll_up, check_events, check_rest):
+    for part in (check_requests, check_presses, check_observations, check_source, check_roll_up, check_events, check_rest):
         part(records, verdict)
     return verdict

@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,6 +24,7 @@ BEGIN INSERT INTO history (id, value) VALUES (NEW.id, NEW.value); RETURN NEW; EN
 CREATE TRIGGER remember AFTER INSERT OR UPDATE ON metric FOR EACH ROW EXECUTE FUNCTION remember();
 """
 SPAN = 1000  # target of every key result; start is 0
+SLOW = 4  # every fourth query takes half a second, so that requests are under way whenever something is killed
 
 
 class World:
@@ -32,6 +34,7 @@ class World:
         self.link_of = {}  # metric -> link
         self.goal_of = {}  # link -> goal
         self.changes = 0
+        self.presses = []  # (link, microseconds before it was pressed), accepted ones
 
     # ---- set-up
 
@@ -44,7 +47,8 @@ class World:
         for metric in range(1, self.links + 1):
             goal = scene.key_result(f"Metric {metric}", "--metric", "increase", "--start", 0, "--target", SPAN,
                                     "--parent", parents[metric % len(parents)])
-            link = scene.link(goal, f"SELECT value FROM metric WHERE id = {metric}")
+            wait = ", pg_sleep(0.5)" if metric % SLOW == 0 else ""
+            link = scene.link(goal, f"SELECT value FROM metric{wait} WHERE id = {metric}")
             self.link_of[metric], self.goal_of[link] = link, goal
 
     # ---- load
@@ -72,7 +76,9 @@ class World:
         while not self.stopping.wait(self.random.uniform(0.2, 1.0)):
             links = self.random.sample(sorted(self.goal_of), min(3, len(self.goal_of)))
             for link in links:
-                self.fleet.cli("sync", link, check=False)
+                before = int(time.time() * 1e6)
+                if self.fleet.cli("sync", link, check=False).code == 0:
+                    self.presses.append((link, before))
 
     def start(self):
         self.threads = [threading.Thread(target=t, daemon=True) for t in (self.change_numbers, self.press_sync_now)]
@@ -119,6 +125,9 @@ class World:
                     r = messages.fetch.FetchRequested.FromString(value)
                     if r.kind != messages.fetch.FETCH_KIND_PREVIEW:
                         records.requested.append((r.batch_id, r.slot_us, [t.link_id for t in r.targets]))
+                    if r.kind == messages.fetch.FETCH_KIND_SYNC_NOW:
+                        for t in r.targets:
+                            records.urgent.setdefault(t.link_id, []).append(r.slot_us)
         completed = sorted(self.fleet.messages("fetch.completed"), key=lambda m: m[:2])
         for partition, offset, _, value, _ in completed:
             c = messages.fetch.FetchCompleted.FromString(value)
@@ -135,7 +144,7 @@ class World:
         records.stored = dict(self.fleet.sql("SELECT partition, next_offset FROM consumer_offset WHERE topic = 'fetch.completed'"))
 
     def read(self):
-        records, fleet = Records(span=SPAN, goal_of=self.goal_of), self.fleet
+        records, fleet = Records(span=SPAN, goal_of=self.goal_of, presses=self.presses), self.fleet
         self.read_topics(records)
         self.read_offsets(records)
         us = "(extract(epoch FROM {}) * 1000000)::bigint"

@@ -375,7 +375,7 @@ def test_connections_are_checked_field_by_field(org):
 def test_the_life_of_a_link(org):
     goal, c = key_result(org, "KR"), connection(org)
     link = org.ok("link", "create", "--goal", "KR", "--connection", "Shop", "--set", "query=SELECT 1", "--by", "ada@example.org")
-    batch = "SELECT link_ids, revisions, sync_requested_at IS NOT NULL, next_due_at IS NOT NULL FROM link_batch"
+    batch = "SELECT link_ids, revisions, EXISTS (SELECT FROM sync_request WHERE batch_id = id), next_due_at IS NOT NULL FROM link_batch"
     assert org.sql(batch) == [([link["id"]], [1], True, True)]
     assert org.one("SELECT mode::text FROM goal") == "data_source"
     org.refused(4, "link", "create", "--goal", goal, "--connection", c, "--set", "query=SELECT 2", says="already")
@@ -405,9 +405,9 @@ def test_links_with_equal_settings_travel_together(org):
 def test_sync_asks_once_and_says_when_nobody_answers(org):
     connection(org)
     link = org.ok("link", "create", "--goal", key_result(org, "KR"), "--connection", "Shop", "--set", "query=SELECT 1")["id"]
-    asked = org.one("SELECT sync_requested_at FROM link_batch")
+    asked = org.one("SELECT requested_at FROM sync_request")
     assert org.ok("sync", "--all")["links"][0]["outcome"] == "asked"
-    assert org.one("SELECT sync_requested_at FROM link_batch") == asked, "a request that waits already is not doubled"
+    assert org.one("SELECT requested_at FROM sync_request") == asked, "a request that waits already is not doubled"
     org.refused(5, "sync", link, "--wait=1", says="no answer")
     org.refused(3, "sync", "--goal", key_result(org, "Other"), says="link create")
 
