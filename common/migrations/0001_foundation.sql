@@ -215,7 +215,6 @@ CREATE TABLE link_batch (
     slot_hash int NOT NULL,       -- 0 .. 2^31-1: hash of (connection, batch key); place in the hour
     attempt int NOT NULL DEFAULT 0, -- failed tries since the last answer
     next_due_at timestamptz,      -- null: nothing to ask
-    sync_requested_at timestamptz, -- Sync now, not yet taken up
     link_ids bigint[] NOT NULL DEFAULT '{}',
     revisions int[] NOT NULL DEFAULT '{}',
     settings text[] NOT NULL DEFAULT '{}',
@@ -223,7 +222,14 @@ CREATE TABLE link_batch (
     UNIQUE (connection_id, batch_key)
 ) WITH (fillfactor = 80);
 CREATE INDEX link_batch_due ON link_batch (next_due_at);
-CREATE INDEX link_batch_sync ON link_batch (sync_requested_at) WHERE sync_requested_at IS NOT NULL;
+
+-- Sync now, not yet taken up. A table of its own: a row of link_batch has three indexes, and each request would move it
+-- twice. Without a foreign key: the row of a batch that is gone is deleted by the next claim.
+CREATE TABLE sync_request (
+    batch_id bigint PRIMARY KEY,
+    requested_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX sync_request_at ON sync_request (requested_at);
 
 CREATE TABLE link (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -393,7 +399,8 @@ BEGIN
 END $$;
 
 GRANT SELECT (id, org_id, connector, category, version, paused_reason) ON connection TO goalsync_scheduler;
-GRANT SELECT, UPDATE (next_due_at, sync_requested_at, attempt) ON link_batch TO goalsync_scheduler;
+GRANT SELECT, UPDATE (next_due_at, attempt) ON link_batch TO goalsync_scheduler;
+GRANT SELECT, UPDATE, DELETE ON sync_request TO goalsync_scheduler;
 GRANT EXECUTE ON FUNCTION make_partitions(date) TO goalsync_scheduler;
 
 GRANT SELECT ON connection, credential, data_key
@@ -432,4 +439,4 @@ GRANT SELECT, INSERT, UPDATE ON consumer_offset TO goalsync_progress_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO goalsync_operator;
 GRANT INSERT, UPDATE, DELETE ON organisation, person, goal, goal_edge, goal_task, integration_policy, org_integration, connection,
     data_key, credential, link, link_batch, link_revision TO goalsync_operator;
-GRANT INSERT ON activity, audit, outbox TO goalsync_operator;
+GRANT INSERT ON activity, audit, outbox, sync_request TO goalsync_operator;

@@ -87,12 +87,10 @@ static enum cli_exit put_feed(struct cli *c, const char *link, const char *kind,
 
 enum cli_exit cli_sync_request(struct cli *c, const char *ids)
 {
-    enum cli_exit rc =
-        cli_exec(c,
-                 "UPDATE link_batch b SET sync_requested_at = coalesce(b.sync_requested_at, now()) FROM (SELECT "
-                 "x.id FROM link_batch x WHERE x.id IN (SELECT batch_id FROM link WHERE id = ANY ($1::bigint[])) "
-                 "ORDER BY x.id FOR UPDATE) AS locked WHERE b.id = locked.id",
-                 CLI_WITH(ids));
+    enum cli_exit rc = cli_exec(c,
+                                "INSERT INTO sync_request (batch_id) SELECT DISTINCT batch_id FROM link WHERE id = ANY "
+                                "($1::bigint[]) ORDER BY batch_id ON CONFLICT DO NOTHING",
+                                CLI_WITH(ids));
 
     return rc == CLI_OK ? cli_exec(c, "NOTIFY goalsync_sync", CLI_NO_PARAMS) : rc;
 }

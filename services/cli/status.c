@@ -74,7 +74,8 @@ static const char slots_sql[] =
     "count(*) FILTER (WHERE b.next_due_at < now() - interval '5 minutes') AS late_5_min, "
     "coalesce(extract(epoch FROM now() - min(b.next_due_at) FILTER (WHERE b.next_due_at < now())), 0)::bigint AS "
     "oldest_due_seconds, "
-    "coalesce(extract(epoch FROM now() - min(b.sync_requested_at)), 0)::bigint AS oldest_sync_seconds "
+    "(SELECT coalesce(extract(epoch FROM now() - min(requested_at)), 0)::bigint FROM sync_request) AS "
+    "oldest_sync_seconds "
     "FROM link_batch b JOIN connection c ON c.id = b.connection_id WHERE c.paused_reason IS NULL";
 
 static const char outbox_sql[] =

@@ -29,12 +29,13 @@ struct sched_sync {
 
 static const struct gs_pg_stmt listen_stmt = {NULL, "LISTEN goalsync_sync"};
 
-/* The slot is taken while the row is locked, so a batch's slots rise with its claims. */
+/* The slot is taken while the request's row is locked, and nobody can make another before the transaction ends: a
+ * batch's slots rise with its claims. */
 static const struct gs_pg_stmt claim = {
-    "claim_sync", "UPDATE link_batch b SET sync_requested_at = NULL FROM connection c"
-                  " WHERE b.ctid = ANY(ARRAY(SELECT ctid FROM link_batch WHERE sync_requested_at IS NOT NULL"
-                  " ORDER BY sync_requested_at LIMIT 1000 FOR UPDATE SKIP LOCKED)) AND c.id = b.connection_id"
-                  " RETURNING " SCHED_COLUMNS ", clock_timestamp()"};
+    "claim_sync", "WITH taken AS (DELETE FROM sync_request WHERE ctid = ANY(ARRAY(SELECT ctid FROM sync_request"
+                  " ORDER BY requested_at LIMIT 1000 FOR UPDATE SKIP LOCKED)) RETURNING batch_id)"
+                  " SELECT " SCHED_COLUMNS ", clock_timestamp() FROM taken t JOIN link_batch b ON b.id = t.batch_id"
+                  " JOIN connection c ON c.id = b.connection_id"};
 
 _Static_assert(BATCH == 1000, "the statement says so too");
 

@@ -230,10 +230,10 @@ def test_sync_now_is_quick_and_coalesced(world):
     ids = world.batches(3, due="now() + interval '6 days'")
     with Scheduler(world, 1), Scheduler(world, 2):
         for _ in range(100):
-            world.fleet.sql("UPDATE link_batch SET sync_requested_at = now() WHERE id = %s; NOTIFY goalsync_sync", ids[0])
-        last = world.fleet.one("SELECT (extract(epoch FROM sync_requested_at) * 1000000)::int8 FROM link_batch WHERE id = %s",
+            world.fleet.sql("INSERT INTO sync_request VALUES (%s) ON CONFLICT DO NOTHING; NOTIFY goalsync_sync", ids[0])
+        last = world.fleet.one("SELECT (extract(epoch FROM requested_at) * 1000000)::int8 FROM sync_request WHERE batch_id = %s",
                                ids[0]) or 0
-        wait_for("taken", lambda: world.fleet.one("SELECT count(*) = 0 FROM link_batch WHERE sync_requested_at IS NOT NULL"))
+        wait_for("taken", lambda: world.fleet.one("SELECT count(*) = 0 FROM sync_request"))
         found = world.requests(ids, URGENT)
     assert {r.batch_id for r in found} == {ids[0]} and all(r.kind == pb.FETCH_KIND_SYNC_NOW for r in found)
     assert 1 <= len(found) < 40 and len({r.slot_us for r in found}) == len(found)
