@@ -85,6 +85,7 @@ void ref_report(long n, double seconds, double cpu, double server_cpu)
     struct rusage u;
 
     getrusage(RUSAGE_SELF, &u);
-    printf("{\"n\":%ld,\"seconds\":%.3f,\"rate\":%.0f,\"cpu_us\":%.2f,\"server_cpu_us\":%.2f,\"peak_rss_mb\":%.1f}\n", n, seconds,
-           seconds > 0 ? (double)n / seconds : 0, cpu * each, server_cpu * each, (double)u.ru_maxrss / 1024);
+    printf("{\"n\":%ld,\"seconds\":%.3f,\"rate\":%.0f,\"cpu_us\":%.2f,\"server_cpu_us\":%.2f,\"peak_rss_mb\":%.1f}\n",
+           n, seconds, seconds > 0 ? (double)n / seconds : 0, cpu * each, server_cpu * each,
+           (double)u.ru_maxrss / 1024);
 }
