@@ -24,7 +24,7 @@ BEGIN INSERT INTO history (id, value) VALUES (NEW.id, NEW.value); RETURN NEW; EN
 CREATE TRIGGER remember AFTER INSERT OR UPDATE ON metric FOR EACH ROW EXECUTE FUNCTION remember();
 """
 SPAN = 1000  # target of every key result; start is 0
-SLOW = 4  # every fourth query takes half a second, so that requests are under way whenever something is killed
+SLOW = 4  # every fourth query takes a second and a half, so that requests are under way whenever something is killed
 
 
 class World:
@@ -47,7 +47,7 @@ class World:
         for metric in range(1, self.links + 1):
             goal = scene.key_result(f"Metric {metric}", "--metric", "increase", "--start", 0, "--target", SPAN,
                                     "--parent", parents[metric % len(parents)])
-            wait = ", pg_sleep(0.5)" if metric % SLOW == 0 else ""
+            wait = ", pg_sleep(1.5)" if metric % SLOW == 0 else ""
             link = scene.link(goal, f"SELECT value FROM metric{wait} WHERE id = {metric}")
             self.link_of[metric], self.goal_of[link] = link, goal
 
