@@ -114,6 +114,7 @@ static void on_state(void *arg, bool up)
         return;
     }
     gs_log_info(&log_ctx, "database up", "lane=due");
+    sched_round_prepare(c->pg);
     if (!c->idle)
         gs_timer_start(c->timer, 0, 0);
 }

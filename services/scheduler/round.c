@@ -252,6 +252,13 @@ static void on_timeout(void *arg)
 
 /* ---- life ---- */
 
+void sched_round_prepare(struct gs_pg *pg)
+{
+    static const struct gs_pg_stmt by_index = {NULL, "SET enable_seqscan = off"};
+
+    gs_pg_query(pg, &by_index, NULL, ignore, NULL);
+}
+
 void sched_round_start(struct sched_round *r)
 {
     assert(r->state == IDLE);

@@ -27,6 +27,10 @@ struct sched_round_spec {
     void *arg;
 };
 
+/* Before anything else on a new connection. Statements are planned once, perhaps while their tables are nearly empty,
+ * and such a plan would read whole tables when they are not. */
+void sched_round_prepare(struct gs_pg *pg);
+
 struct sched_round *sched_round_new(const struct sched_round_spec *spec);
 void sched_round_start(struct sched_round *r); /* not while it runs */
 bool sched_round_runs(const struct sched_round *r);

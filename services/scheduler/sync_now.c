@@ -107,6 +107,7 @@ static void on_state(void *arg, bool up)
         return;
     }
     gs_log_info(&log_ctx, "database up", "lane=sync");
+    sched_round_prepare(s->pg);
     gs_pg_query(s->pg, &listen_stmt, NULL, ignore, NULL);
     if (!s->idle)
         gs_timer_start(s->timer, 0, 0);
