@@ -11,6 +11,7 @@
 #define SIGN_POSITIVE 0x0000
 #define SIGN_NEGATIVE 0x4000
 #define GROUP_DIGITS  4
+#define FIRST_GROUP   UINT64_C(10000000000000000) /* 10^16: the weight of the first of five groups */
 
 static void put16(unsigned char *dst, unsigned v)
 {
@@ -23,19 +24,25 @@ static unsigned get16(const unsigned char *src)
     return (unsigned)src[0] << 8 | src[1];
 }
 
+/* Digits to base 10000 of a number of at most 20 decimal ones; the first is made apart, the others fit 64 bits. */
 static void split(gs_u128 part, unsigned *groups)
 {
-    for (int i = GROUPS - 1; i >= 0; i--, part /= BASE)
-        groups[i] = (unsigned)(part % BASE);
+    uint64_t rest = (uint64_t)(part % FIRST_GROUP);
+
+    groups[0] = (unsigned)(part / FIRST_GROUP);
+    for (int i = GROUPS - 1; i > 0; i--, rest /= BASE)
+        groups[i] = (unsigned)(rest % BASE);
 }
 
 /* Decimals up to the last digit that is not 0. */
-static unsigned decimals_of(gs_u128 fraction)
+static unsigned decimals_of(uint64_t fraction)
 {
     unsigned n = GS_DEC_SCALE;
 
     if (fraction == 0)
         return 0;
+    for (; fraction % BASE == 0; fraction /= BASE)
+        n -= GROUP_DIGITS;
     for (; fraction % 10 == 0; fraction /= 10)
         n--;
     return n;
@@ -44,12 +51,12 @@ static unsigned decimals_of(gs_u128 fraction)
 size_t gs_dec_pg_encode(struct gs_dec d, unsigned char dst[GS_DEC_PG_MAX])
 {
     gs_u128 m = d.u < 0 ? -(gs_u128)d.u : (gs_u128)d.u;
-    gs_u128 fraction = m % (gs_u128)GS_DEC_ONE;
+    uint64_t fraction = (uint64_t)(m % (gs_u128)GS_DEC_ONE);
     unsigned groups[2 * GROUPS];
     int first = 0, end = 2 * GROUPS;
 
     split(m / (gs_u128)GS_DEC_ONE, groups);
-    split(fraction * 100, groups + GROUPS); /* 18 decimals fill four groups and a half */
+    split((gs_u128)fraction * 100, groups + GROUPS); /* 18 decimals fill four groups and a half */
     while (end > 0 && groups[end - 1] == 0)
         end--;
     while (first < end && groups[first] == 0)
