@@ -140,3 +140,14 @@ bool gs_event_read(const rd_kafka_message_t *m, struct gs_event *ret)
     }
     return found;
 }
+
+const char *gs_event_trace(const rd_kafka_message_t *m)
+{
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t size;
+    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_get_last(headers, "traceparent", &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return NULL;
+    return value && strnlen(value, size) == size ? value : NULL;
+}

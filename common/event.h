@@ -34,5 +34,7 @@ rd_kafka_headers_t *gs_event_headers(const struct gs_event *ev);
 /* Reads them back. Strings are borrowed from the message. Missing or oversized ones are null; false when the message
  * carries no CloudEvents headers at all. */
 bool gs_event_read(const rd_kafka_message_t *m, struct gs_event *ret);
+/* The traceparent alone, valid or not; null: none. Borrowed from m. */
+const char *gs_event_trace(const rd_kafka_message_t *m);
 
 #endif

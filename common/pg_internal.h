@@ -9,6 +9,7 @@
 
 #define GS_PG_PARAMS_MAX     64          /* of one statement */
 #define GS_PG_PARAM_BYTES    (64u << 20) /* of one statement, all parameters together */
+#define GS_PG_COLUMNS        64          /* of a result, whose types are looked up once */
 #define GS_PG_PENDING        65536       /* statements without an answer */
 #define GS_PG_PREPARED       256         /* names; statements beyond are sent unprepared */
 #define GS_PG_ADDRESSES      16          /* of all hosts together */
@@ -63,7 +64,9 @@ struct gs_pg_params *gs_pg_params_copy(const struct gs_pg_params *p); /* null gi
 
 struct gs_pg_result {
     enum gs_rc rc;
-    PGresult *res; /* may be null unless rc is GS_OK */
+    PGresult *res;            /* may be null unless rc is GS_OK */
+    int rows, cols;           /* of res */
+    Oid types[GS_PG_COLUMNS]; /* of its first columns; asking libpq for each cell costs more than the cell */
     char sqlstate[6];
     char error[400];
 };

@@ -36,12 +36,24 @@ static void describe(struct gs_pg_result *r)
              *r->sqlstate ? r->sqlstate : "none");
 }
 
+/* All columns are asked for in binary. */
+static void learn_columns(struct gs_pg_result *r)
+{
+    r->rows = PQntuples(r->res);
+    r->cols = PQnfields(r->res);
+    for (int i = 0; i < r->cols && i < GS_PG_COLUMNS; i++) {
+        assert(PQfformat(r->res, i) == 1);
+        r->types[i] = PQftype(r->res, i);
+    }
+}
+
 void gs_pg_result_init(struct gs_pg_result *r, PGresult *res)
 {
     const char *sqlstate;
 
     r->res = res;
     r->rc = GS_OK;
+    learn_columns(r);
     r->error[0] = r->sqlstate[0] = '\0';
     switch (PQresultStatus(res)) {
     case PGRES_COMMAND_OK:
@@ -75,7 +87,7 @@ const char *gs_pg_sqlstate(const struct gs_pg_result *r)
 
 int gs_pg_rows(const struct gs_pg_result *r)
 {
-    return r->res ? PQntuples(r->res) : 0;
+    return r->res ? r->rows : 0;
 }
 
 int64_t gs_pg_affected(const struct gs_pg_result *r)
@@ -103,20 +115,31 @@ static int64_t read64(const char *p)
     return (int64_t)be64toh(wire);
 }
 
+static Oid type_of(const struct gs_pg_result *r, int col)
+{
+    return col < GS_PG_COLUMNS ? r->types[col] : PQftype(r->res, col);
+}
+
+static void check_place(const struct gs_pg_result *r, int row, int col)
+{
+    assert(r->res && row >= 0 && row < r->rows && col >= 0 && col < r->cols);
+}
+
 /* The cell's bytes, of that type and (unless 0) that length; null for NULL. */
 static const char *cell(const struct gs_pg_result *r, int row, int col, Oid type, int len)
 {
-    assert(r->res && row >= 0 && row < PQntuples(r->res) && col >= 0 && col < PQnfields(r->res));
-    assert(PQftype(r->res, col) == type && PQfformat(r->res, col) == 1);
-    if (PQgetisnull(r->res, row, col))
+    check_place(r, row, col);
+    assert(type_of(r, col) == type);
+    int has = PQgetlength(r->res, row, col);
+    if (has == 0 && PQgetisnull(r->res, row, col))
         return NULL;
-    assert(len == 0 || PQgetlength(r->res, row, col) == len);
+    assert(len == 0 || has == len);
     return PQgetvalue(r->res, row, col);
 }
 
 bool gs_pg_is_null(const struct gs_pg_result *r, int row, int col)
 {
-    assert(r->res && row >= 0 && row < PQntuples(r->res) && col >= 0 && col < PQnfields(r->res));
+    check_place(r, row, col);
     return PQgetisnull(r->res, row, col) != 0;
 }
 
@@ -182,7 +205,8 @@ static bool is_text(Oid type)
 
 const char *gs_pg_get_text(const struct gs_pg_result *r, int row, int col)
 {
-    Oid type = r->res ? PQftype(r->res, col) : 0;
+    check_place(r, row, col);
+    Oid type = type_of(r, col);
     const char *p = cell(r, row, col, type, 0);
 
     assert(is_text(type) || type == OID_JSONB);
@@ -203,7 +227,8 @@ const void *gs_pg_get_bytes(const struct gs_pg_result *r, int row, int col, size
 /* The array's first element, or null when it has none; its elements' type is checked unless 0. */
 static const char *array_open(const struct gs_pg_result *r, int row, int col, Oid element, int *ret_n)
 {
-    const char *p = cell(r, row, col, r->res ? PQftype(r->res, col) : 0, 0);
+    check_place(r, row, col);
+    const char *p = cell(r, row, col, type_of(r, col), 0);
 
     *ret_n = 0;
     if (!p || read32(p) == 0)

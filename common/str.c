@@ -24,6 +24,22 @@ bool gs_parse_int(const char *s, int64_t min, int64_t max, int64_t *ret)
     return true;
 }
 
+size_t gs_int_format(int64_t v, char dst[GS_INT_TEXT])
+{
+    uint64_t m = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    char reversed[GS_INT_TEXT];
+    size_t digits = 0, n = 0;
+    do
+        reversed[digits++] = (char)('0' + m % 10);
+    while (m /= 10);
+    if (v < 0)
+        dst[n++] = '-';
+    while (digits > 0)
+        dst[n++] = reversed[--digits];
+    dst[n] = '\0';
+    return n;
+}
+
 bool gs_str_eq(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;

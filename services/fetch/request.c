@@ -50,7 +50,7 @@ static struct fetch_request *new_request(struct fetch_worker *w, struct fetch_la
     q->begun_us = gs_mono_us();
     q->deadline_us = q->begun_us + fetch_config.deadline_us;
     q->generation = gs_offsets_begin(w->offsets, lane->topic, m->partition, m->offset);
-    fetch_arena_init(&q->arena, q->room, room);
+    gs_arena_init(&q->arena, q->room, room);
     return q;
 }
 
@@ -79,7 +79,7 @@ void fetch_request_free(struct fetch_request *q)
     fetch_list_move(q, NULL);
     if (q->dead)
         rd_kafka_message_destroy(q->dead);
-    fetch_arena_done(&q->arena);
+    gs_arena_done(&q->arena);
     gs_freep(&q);
 }
 
@@ -187,8 +187,8 @@ static size_t read_targets(struct fetch_request *q)
     size_t good = 0, n = q->order.n_targets;
     struct gs_err err;
 
-    q->settings = fetch_arena_alloc(&q->arena, n * sizeof(struct fetch_settings *));
-    q->results = fetch_arena_alloc(&q->arena, n * sizeof *q->results);
+    q->settings = gs_arena_alloc(&q->arena, n * sizeof(struct fetch_settings *));
+    q->results = gs_arena_alloc(&q->arena, n * sizeof *q->results);
     for (size_t i = 0; i < n; i++) {
         const char *json = q->order.targets[i].settings;
 
@@ -201,7 +201,7 @@ static size_t read_targets(struct fetch_request *q)
             continue;
         }
         q->results[i].outcome = FETCH_OUTCOME_REJECTED;
-        q->results[i].error = fetch_arena_strndup(&q->arena, err.text, strlen(err.text));
+        q->results[i].error = gs_arena_strndup(&q->arena, err.text, strlen(err.text));
     }
     return good;
 }
@@ -215,7 +215,7 @@ static void start_task(struct fetch_request *q)
         finish(q, FETCH_OUTCOME_OK, "", 0);
         return;
     }
-    targets = fetch_arena_alloc(&q->arena, good * sizeof *targets);
+    targets = gs_arena_alloc(&q->arena, good * sizeof *targets);
     for (size_t i = 0; i < q->order.n_targets; i++) {
         if (q->settings[i])
             targets[place++] = q->settings[i];

@@ -33,7 +33,7 @@ struct fetch_request {
     void *packed;
     size_t packed_len;
     char batch_key[24]; /* Kafka's key: the batch's id in decimal */
-    struct fetch_arena arena;
+    struct gs_arena arena;
     char room[] __attribute__((aligned(16))); /* the arena's first memory */
 };
 

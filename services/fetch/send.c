@@ -132,7 +132,7 @@ void fetch_send_dead_letter(struct fetch_request *q, rd_kafka_message_t *m, cons
         return;
     }
     q->dead = m;
-    q->dead_error = fetch_arena_strndup(&q->arena, error, strlen(error));
+    q->dead_error = gs_arena_strndup(&q->arena, error, strlen(error));
     gs_log_warn(&log_ctx, "message put aside", "topic=%s partition=%d offset=%lld error=\"%s\"", q->lane->topic,
                 (int)q->partition, (long long)q->offset, error);
     give(q);

@@ -18,17 +18,6 @@ _Static_assert((int)FETCH_OUTCOME_WAITING == (int)GOALSYNC__V1__FETCH_OUTCOME__F
 _Static_assert((int)FETCH_OUTCOME_REJECTED == (int)GOALSYNC__V1__FETCH_OUTCOME__FETCH_OUTCOME_REJECTED, "fetch.proto");
 _Static_assert((int)FETCH_PREVIEW == (int)GOALSYNC__V1__FETCH_KIND__FETCH_KIND_PREVIEW, "fetch.proto");
 
-static void *arena_alloc(void *arena, size_t size)
-{
-    return fetch_arena_alloc(arena, size);
-}
-
-static void arena_free(void *arena, void *p)
-{
-    (void)arena;
-    (void)p;
-}
-
 static bool id_safe(const char *id)
 {
     size_t len = strlen(id);
@@ -60,9 +49,9 @@ static enum gs_rc check(const request_pb *m, struct gs_err *err)
     return GS_OK;
 }
 
-static void take(struct fetch_arena *a, const request_pb *m, struct fetch_order *ret)
+static void take(struct gs_arena *a, const request_pb *m, struct fetch_order *ret)
 {
-    struct fetch_order_target *targets = fetch_arena_alloc(a, m->n_targets * sizeof *targets);
+    struct fetch_order_target *targets = gs_arena_alloc(a, m->n_targets * sizeof *targets);
 
     for (size_t i = 0; i < m->n_targets; i++) {
         targets[i].link_id = m->targets[i]->link_id;
@@ -84,10 +73,10 @@ static void take(struct fetch_arena *a, const request_pb *m, struct fetch_order 
     };
 }
 
-enum gs_rc fetch_wire_decode(struct fetch_arena *a, const void *data, size_t len, struct fetch_order *ret,
+enum gs_rc fetch_wire_decode(struct gs_arena *a, const void *data, size_t len, struct fetch_order *ret,
                              struct gs_err *err)
 {
-    ProtobufCAllocator allocator = {.alloc = arena_alloc, .free = arena_free, .allocator_data = a};
+    ProtobufCAllocator allocator = {.alloc = gs_arena_piece, .free = gs_arena_keep, .allocator_data = a};
 
     if (!len || len > FETCH_MESSAGE_MAX)
         return gs_fail(err, GS_REJECT, "the message has %zu bytes, 1 to %d are accepted", len, FETCH_MESSAGE_MAX);
@@ -102,14 +91,14 @@ enum gs_rc fetch_wire_decode(struct fetch_arena *a, const void *data, size_t len
 }
 
 /* Sentences repeat words of sources: what leaves here is valid UTF-8 on one line. */
-static char *clean(struct fetch_arena *a, const char *s)
+static char *clean(struct gs_arena *a, const char *s)
 {
     if (!s || !*s)
         return (char *)protobuf_c_empty_string;
-    return gs_str_clean(fetch_arena_alloc(a, ERROR_MAX), ERROR_MAX, s, strlen(s));
+    return gs_str_clean(gs_arena_alloc(a, ERROR_MAX), ERROR_MAX, s, strlen(s));
 }
 
-static void put_observation(struct fetch_arena *a, const struct fetch_order_target *target,
+static void put_observation(struct gs_arena *a, const struct fetch_order_target *target,
                             const struct fetch_result *result, observation_pb *o)
 {
     goalsync__v1__observation__init(o);
@@ -119,31 +108,31 @@ static void put_observation(struct fetch_arena *a, const struct fetch_order_targ
     o->source_at_us = result->source_at_us;
     o->rows_seen = result->rows_seen;
     if (result->outcome == FETCH_OUTCOME_OK) {
-        o->value = fetch_arena_alloc(a, GS_DEC_TEXT);
+        o->value = gs_arena_alloc(a, GS_DEC_TEXT);
         gs_dec_format(result->value, o->value);
         if (result->percent)
-            o->unit = fetch_arena_strndup(a, "%", 1);
+            o->unit = gs_arena_strndup(a, "%", 1);
     } else {
         o->error = clean(a, result->error);
     }
 }
 
 /* A target that shares the fate of the whole request says so itself, so that readers look in one place only. */
-static void put_observations(struct fetch_arena *a, const struct fetch_answer *answer, completed_pb *m)
+static void put_observations(struct gs_arena *a, const struct fetch_answer *answer, completed_pb *m)
 {
     const struct fetch_order *order = answer->order;
     const struct fetch_result fate = {.outcome = answer->outcome, .error = answer->error};
-    observation_pb *o = fetch_arena_alloc(a, order->n_targets * sizeof *o);
+    observation_pb *o = gs_arena_alloc(a, order->n_targets * sizeof *o);
 
     m->n_observations = order->n_targets;
-    m->observations = fetch_arena_alloc(a, order->n_targets * sizeof *m->observations);
+    m->observations = gs_arena_alloc(a, order->n_targets * sizeof *m->observations);
     for (size_t i = 0; i < order->n_targets; i++) {
         put_observation(a, &order->targets[i], answer->results ? &answer->results[i] : &fate, &o[i]);
         m->observations[i] = &o[i];
     }
 }
 
-void *fetch_wire_encode(struct fetch_arena *a, const struct fetch_answer *answer, size_t *ret_len)
+void *fetch_wire_encode(struct gs_arena *a, const struct fetch_answer *answer, size_t *ret_len)
 {
     const struct fetch_order *order = answer->order;
     completed_pb m;
@@ -165,7 +154,7 @@ void *fetch_wire_encode(struct fetch_arena *a, const struct fetch_answer *answer
     put_observations(a, answer, &m);
 
     size_t len = goalsync__v1__fetch_completed__get_packed_size(&m);
-    void *packed = fetch_arena_alloc(a, len);
+    void *packed = gs_arena_alloc(a, len);
 
     *ret_len = goalsync__v1__fetch_completed__pack(&m, packed);
     return packed;

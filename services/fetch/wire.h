@@ -2,7 +2,7 @@
 #ifndef FETCH_WIRE_H
 #define FETCH_WIRE_H
 
-#include "services/fetch/arena.h"
+#include "common/arena.h"
 #include "services/fetch/task.h"
 
 #define FETCH_MESSAGE_MAX (1024 * 1024) /* bytes of a request; longer ones are not decoded */
@@ -28,7 +28,7 @@ struct fetch_order {
     const struct fetch_order_target *targets;
 };
 
-enum gs_rc fetch_wire_decode(struct fetch_arena *a, const void *data, size_t len, struct fetch_order *ret,
+enum gs_rc fetch_wire_decode(struct gs_arena *a, const void *data, size_t len, struct fetch_order *ret,
                              struct gs_err *err) GS_MUST_CHECK;
 
 struct fetch_answer {
@@ -41,6 +41,6 @@ struct fetch_answer {
 };
 
 /* The message's bytes, in the arena. */
-void *fetch_wire_encode(struct fetch_arena *a, const struct fetch_answer *answer, size_t *ret_len);
+void *fetch_wire_encode(struct gs_arena *a, const struct fetch_answer *answer, size_t *ret_len);
 
 #endif

@@ -76,8 +76,9 @@ void writer_letters_bury(struct writer_letters *l, struct writer_message *m, con
     gs_log_warn(NULL, "dead letter", "partition=%" PRId32 " offset=%" PRId64 " reason=%s error=\"%s\"", m->m->partition,
                 m->m->offset, reason, error);
     writer_count_letter(reason);
-    snprintf(m->reason, sizeof m->reason, "%s", reason);
-    snprintf(m->error, sizeof m->error, "%s", error);
+    m->reason = reason;
+    free(m->error);
+    m->error = gs_strdup(error);
     writer_results_done(&m->results);
     m->owner = l;
     send_letter(l, m);

@@ -17,6 +17,7 @@ void writer_message_free(struct writer_message *m)
     if (m->m)
         rd_kafka_message_destroy(m->m);
     writer_results_done(&m->results);
+    free(m->error);
     free(m);
 }
 

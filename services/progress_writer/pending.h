@@ -21,10 +21,10 @@ struct writer_message {
     int64_t epoch;         /* of its partition when it was taken */
     struct writer_results results;
     enum writer_letter letter;
-    int tries;    /* of sending the dead letter */
-    bool dropped; /* out of the list; freed by the answer it waits for */
-    char reason[24];
-    char error[400];
+    int tries;          /* of sending the dead letter */
+    bool dropped;       /* out of the list; freed by the answer it waits for */
+    const char *reason; /* of the dead letter; static */
+    char *error;        /* owned; null: none */
 };
 
 struct writer_pending {

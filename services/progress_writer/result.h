@@ -36,9 +36,9 @@ struct writer_result {
     int32_t revision, attempt, rows_seen;
     size_t arrival; /* place in its batch, in the order of the log; set when the batch is taken */
     enum writer_outcome outcome;
-    struct gs_dec value;     /* when OK */
-    char *error;             /* owned; null when OK */
-    const char *traceparent; /* borrowed from the message; may be null */
+    struct gs_dec value;                      /* when OK */
+    char *error;                              /* owned; null when OK */
+    const struct rd_kafka_message_s *message; /* borrowed; holds the trace. May be null */
 };
 
 struct writer_results {

@@ -1,6 +1,7 @@
 /* The only file of the writer that knows protobuf: judges what came, packs what leaves. */
 #include "services/progress_writer/wire.h"
 
+#include "common/arena.h"
 #include "common/event.h"
 #include "common/mem.h"
 #include "common/str.h"
@@ -9,10 +10,12 @@
 #include "proto/goalsync/v1/outbox.pb-c.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- in ---- */
+
+#define UNPACKED_ROOM 2048 /* bytes of a message that need no memory of their own: with a few targets */
 
 static bool outcome_of(Goalsync__V1__FetchOutcome o, enum writer_outcome *ret)
 {
@@ -97,8 +100,8 @@ static enum gs_rc read_observation(const Goalsync__V1__FetchCompleted *m, const 
     return gs_dec_parse(o->value, strlen(o->value), &r->value, err);
 }
 
-static enum gs_rc read_all(const Goalsync__V1__FetchCompleted *m, const char *traceparent, int64_t now_us,
-                           struct writer_results *ret, struct gs_err *err)
+static enum gs_rc read_all(const Goalsync__V1__FetchCompleted *m, const struct rd_kafka_message_s *message,
+                           int64_t now_us, struct writer_results *ret, struct gs_err *err)
 {
     struct writer_result common = {
         .batch_id = m->batch_id,
@@ -107,7 +110,7 @@ static enum gs_rc read_all(const Goalsync__V1__FetchCompleted *m, const char *tr
         .fetched_at_us = m->fetched_at_us ? m->fetched_at_us : now_us,
         .retry_at_us = m->retry_at_us > 0 ? m->retry_at_us : 0,
         .attempt = m->attempt > 0 ? m->attempt : 1,
-        .traceparent = traceparent,
+        .message = message,
     };
     enum gs_rc rc = check_request(m, now_us, err);
     if (rc == GS_OK && !outcome_of(m->outcome, &common.outcome))
@@ -124,16 +127,19 @@ static enum gs_rc read_all(const Goalsync__V1__FetchCompleted *m, const char *tr
     return rc;
 }
 
-enum gs_rc writer_wire_read(const void *data, size_t len, const char *traceparent, int64_t now_us,
+enum gs_rc writer_wire_read(const void *data, size_t len, const struct rd_kafka_message_s *message, int64_t now_us,
                             struct writer_results *ret, struct gs_err *err)
 {
+    char room[UNPACKED_ROOM] __attribute__((aligned(16)));
+    struct gs_arena arena;
     if (len > WRITER_MESSAGE_MAX)
         return gs_fail(err, GS_REJECT, "%zu bytes; at most %d are read", len, WRITER_MESSAGE_MAX);
-    Goalsync__V1__FetchCompleted *m = goalsync__v1__fetch_completed__unpack(NULL, len, data);
-    if (!m)
-        return gs_fail(err, GS_REJECT, "the %zu bytes are not a FetchCompleted", len);
-    enum gs_rc rc = read_all(m, traceparent, now_us, ret, err);
-    goalsync__v1__fetch_completed__free_unpacked(m, NULL);
+    gs_arena_init(&arena, room, sizeof room);
+    ProtobufCAllocator allocator = {.alloc = gs_arena_piece, .free = gs_arena_keep, .allocator_data = &arena};
+    const Goalsync__V1__FetchCompleted *m = goalsync__v1__fetch_completed__unpack(&allocator, len, data);
+    enum gs_rc rc = m ? read_all(m, message, now_us, ret, err)
+                      : gs_fail(err, GS_REJECT, "the %zu bytes are not a FetchCompleted", len);
+    gs_arena_done(&arena);
     return rc;
 }
 
@@ -183,12 +189,21 @@ static size_t pack_changed(const struct writer_event *ev, uint8_t *dst, size_t s
 /* Every field is bounded: four decimals, two statuses, nine integers. */
 #define CHANGED_MAX 512
 
+/* "g<goal>.v<version>" */
+static void event_id(const struct writer_event *ev, char *dst)
+{
+    *dst++ = 'g';
+    dst += gs_int_format(ev->goal_id, dst);
+    memcpy(dst, ".v", 2);
+    gs_int_format(ev->version, dst + 2);
+}
+
 void writer_wire_put_event(struct gs_buf *b, const struct writer_event *ev)
 {
     uint8_t payload[CHANGED_MAX];
-    char key[24], id[64], traceparent[GS_TRACEPARENT_TEXT];
-    snprintf(key, sizeof key, "%" PRId64, ev->goal_id);
-    snprintf(id, sizeof id, "g%" PRId64 ".v%" PRId64, ev->goal_id, ev->version);
+    char key[GS_INT_TEXT], id[2 * GS_INT_TEXT + 3], traceparent[GS_TRACEPARENT_TEXT];
+    gs_int_format(ev->goal_id, key);
+    event_id(ev, id);
     gs_traceparent_child(ev->traceparent, traceparent);
     Goalsync__V1__OutboxEvent e = GOALSYNC__V1__OUTBOX_EVENT__INIT;
     e.topic = (char *)(uintptr_t) "goal.changed";
@@ -213,23 +228,30 @@ void writer_wire_put_event(struct gs_buf *b, const struct writer_event *ev)
 
 /* ---- the outbox, back ---- */
 
+/* Unpacked, a row takes about twice its bytes; the arena finds what it takes beyond. */
 struct writer_outbox {
-    Goalsync__V1__OutboxEvents pb;
+    Goalsync__V1__OutboxEvents *pb;
+    struct gs_arena arena;
+    char room[] __attribute__((aligned(16)));
 };
 
 struct writer_outbox *writer_outbox_read(const void *data, size_t len)
 {
-    return (struct writer_outbox *)goalsync__v1__outbox_events__unpack(NULL, len, data);
+    struct writer_outbox *o = gs_alloc(sizeof *o + 2 * len);
+    gs_arena_init(&o->arena, o->room, 2 * len);
+    ProtobufCAllocator allocator = {.alloc = gs_arena_piece, .free = gs_arena_keep, .allocator_data = &o->arena};
+    o->pb = goalsync__v1__outbox_events__unpack(&allocator, len, data);
+    return o->pb ? o : writer_outbox_free(o);
 }
 
 size_t writer_outbox_count(const struct writer_outbox *o)
 {
-    return o->pb.n_events;
+    return o->pb->n_events;
 }
 
 struct writer_outbox_event writer_outbox_get(const struct writer_outbox *o, size_t i)
 {
-    const Goalsync__V1__OutboxEvent *e = o->pb.events[i];
+    const Goalsync__V1__OutboxEvent *e = o->pb->events[i];
     return (struct writer_outbox_event){
         .topic = e->topic,
         .key = e->key,
@@ -244,6 +266,7 @@ struct writer_outbox_event writer_outbox_get(const struct writer_outbox *o, size
 struct writer_outbox *writer_outbox_free(struct writer_outbox *o)
 {
     if (o)
-        goalsync__v1__outbox_events__free_unpacked(&o->pb, NULL);
+        gs_arena_done(&o->arena);
+    free(o);
     return NULL;
 }

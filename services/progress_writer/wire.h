@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Appends the results of one FetchCompleted. GS_REJECT: nothing was appended, err says what is wrong with it. */
-enum gs_rc writer_wire_read(const void *data, size_t len, const char *traceparent, int64_t now_us,
+/* Appends the results of one FetchCompleted; message (may be null) is where it came from. GS_REJECT: nothing was
+ * appended, err says what is wrong with it. */
+enum gs_rc writer_wire_read(const void *data, size_t len, const struct rd_kafka_message_s *message, int64_t now_us,
                             struct writer_results *ret, struct gs_err *err) GS_MUST_CHECK;
 
 /* One goal's change, as published. */

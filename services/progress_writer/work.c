@@ -1,6 +1,7 @@
 /* Lists of one transaction's work, and what a change says to the world. */
 #include "services/progress_writer/work.h"
 
+#include "common/event.h"
 #include "common/mem.h"
 
 #include <stdlib.h>
@@ -122,7 +123,7 @@ void writer_work_report(struct writer_work *w, struct writer_goal *g, enum write
         .after = {g->goal.applied_value, g->goal.progress, g->goal.has_value && g->goal.has_applied, true,
                   gs_goal_status_name(g->goal.status)},
         .result = g->result,
-        .traceparent = g->result ? g->result->traceparent : NULL,
+        .traceparent = g->result && g->result->message ? gs_event_trace(g->result->message) : NULL,
     };
     writer_wire_put_event(&w->events, &ev);
     report_status(w, g);

@@ -28,12 +28,12 @@ static const struct fetch_field fields[] = {{.name = "a", .label = "A", .type = 
 /* What was understood can be answered, and the answer be packed. */
 static void request(const uint8_t *data, size_t size)
 {
-    struct fetch_arena arena;
+    struct gs_arena arena;
     struct fetch_order order;
     struct gs_err err;
     size_t len;
 
-    fetch_arena_init(&arena, NULL, 0);
+    gs_arena_init(&arena, NULL, 0);
     if (fetch_wire_decode(&arena, data, size, &order, &err) == GS_OK) {
         struct fetch_answer answer = {.order = &order, .outcome = FETCH_OUTCOME_RETRY, .error = "x"};
 
@@ -42,7 +42,7 @@ static void request(const uint8_t *data, size_t size)
     } else {
         MUST(err.text[0]);
     }
-    fetch_arena_done(&arena);
+    gs_arena_done(&arena);
 }
 
 /* Printing is canonical: what is printed reads back to the same text. */

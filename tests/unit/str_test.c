@@ -46,6 +46,19 @@ static void parses_whole_numbers_only(void **state)
     assert_false(gs_parse_int("0", 1, 10, &v));
 }
 
+static void formats_whole_numbers(void **state)
+{
+    static const int64_t numbers[] = {0, 7, -7, 10, -10, 1234567890123, INT64_MAX, INT64_MIN};
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char text[GS_INT_TEXT];
+        int64_t back = 1;
+        assert_int_equal(gs_int_format(numbers[i], text), strlen(text));
+        assert_true(gs_parse_int(text, INT64_MIN, INT64_MAX, &back));
+        assert_true(back == numbers[i]);
+    }
+}
+
 static void compares(void **state)
 {
     (void)state;
@@ -144,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses_whole_numbers_only),
+        cmocka_unit_test(formats_whole_numbers),
         cmocka_unit_test(compares),
         cmocka_unit_test(cleans),
         cmocka_unit_test(hash_never_changes),
