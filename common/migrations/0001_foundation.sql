@@ -384,6 +384,9 @@ CREATE INDEX audit_org ON audit (org_id, at);
 
 -- ---------------------------------------------------------------- roles
 
+-- Before PostgreSQL 15 everybody may create objects here, and the functions above would find them.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
 DO $$
 DECLARE
     role text;
@@ -401,6 +404,7 @@ END $$;
 GRANT SELECT (id, org_id, connector, category, version, paused_reason) ON connection TO goalsync_scheduler;
 GRANT SELECT, UPDATE (next_due_at, attempt) ON link_batch TO goalsync_scheduler;
 GRANT SELECT, UPDATE, DELETE ON sync_request TO goalsync_scheduler;
+REVOKE EXECUTE ON FUNCTION make_partitions(date) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION make_partitions(date) TO goalsync_scheduler;
 
 GRANT SELECT ON connection, credential, data_key

@@ -49,7 +49,9 @@ enum cli_exit cli_goal_put_edge(struct cli *c, const char *parent, const char *c
         return cli_fail(c, CLI_USAGE, "--weight: %s", err.text);
     if (weight)
         snprintf(hundredths, sizeof(hundredths), "%d", w);
-    CLI_AUTO_RESULT r = cli_query(c, "SELECT kind FROM goal WHERE id = $1", CLI_WITH(child));
+    /* Locked: a change of the child that began before the edge was there does not know the parent, and what comes after
+     * does. */
+    CLI_AUTO_RESULT r = cli_query(c, "SELECT kind FROM goal WHERE id = $1 FOR NO KEY UPDATE", CLI_WITH(child));
     if (!r || PQntuples(r) == 0 || !gs_goal_kind_parse(PQgetvalue(r, 0, 0), &kind))
         return c->code ? c->code : cli_fail(c, CLI_NOT_FOUND, "there is no goal %s (any more)", child);
     /* Giving a weight says that it shall count, whatever the default for its kind. */

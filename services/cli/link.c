@@ -9,10 +9,15 @@
 #include "services/cli/forms.h"
 #include "services/cli/groups.h"
 #include "services/cli/out.h"
+#include "services/fetch/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    TOGETHER_BYTES = 768 * 1024
+}; /* of settings in one request; the rest of a worker's 1 MiB is for what is around */
 
 static enum cli_exit refuse_paused(struct cli *c, const struct cli_ask *a)
 {
@@ -48,6 +53,26 @@ static enum cli_exit check_goal(struct cli *c, const char *goal, const struct cl
 
 /* ---- storing ---- */
 
+/* A worker puts aside a request of more links or bytes than it takes, and none of them would ever be asked. The batch's
+ * row is locked. */
+static enum cli_exit check_room(struct cli *c, const struct cli_ask *a, const char *batch)
+{
+    CLI_AUTO_RESULT r = cli_query(
+        c,
+        "SELECT count(*) AS n, coalesce(sum(octet_length(settings::text)), 0) AS bytes FROM link WHERE batch_id = $1",
+        CLI_WITH(batch));
+
+    if (!r)
+        return c->code;
+    if (cli_get_int(r, 0, "n") < FETCH_TARGETS_MAX &&
+        cli_get_int(r, 0, "bytes") + (int64_t)strlen(a->settings) <= TOGETHER_BYTES)
+        return CLI_OK;
+    return cli_fail(c, CLI_REFUSED,
+                    "%s links of connection %s are asked together with this one already, and at most %d links or %d "
+                    "bytes of settings can be; link it by another connection",
+                    cli_get(r, 0, "n"), a->connection, FETCH_TARGETS_MAX, TOGETHER_BYTES);
+}
+
 static enum cli_exit put_batch(struct cli *c, const struct cli_ask *a, char ret[CLI_ID_TEXT])
 {
     char hash[CLI_ID_TEXT];
@@ -59,9 +84,10 @@ static enum cli_exit put_batch(struct cli *c, const struct cli_ask *a, char ret[
                   "FROM connection WHERE id = $1 ON CONFLICT (connection_id, batch_key) DO UPDATE SET batch_key = "
                   "EXCLUDED.batch_key RETURNING id",
                   CLI_WITH(a->connection, hash, a->batch_key));
-    if (r)
-        snprintf(ret, CLI_ID_TEXT, "%s", PQgetvalue(r, 0, 0));
-    return r ? CLI_OK : c->code;
+    if (!r)
+        return c->code;
+    snprintf(ret, CLI_ID_TEXT, "%s", PQgetvalue(r, 0, 0));
+    return check_room(c, a, ret);
 }
 
 /* The evidence for later: what the link asks from this revision on. */
@@ -177,12 +203,17 @@ static enum cli_exit run_preview(struct cli *c)
 
 /* ---- changing ---- */
 
-static enum cli_exit open_link(struct cli *c, char id[CLI_ID_TEXT])
+static enum cli_exit find_link(struct cli *c, char id[CLI_ID_TEXT])
 {
     enum cli_exit rc = cli_db_open(c);
 
-    if (rc == CLI_OK)
-        rc = cli_find(c, CLI_LINK, cli_arg(c, 0), id);
+    return rc == CLI_OK ? cli_find(c, CLI_LINK, cli_arg(c, 0), id) : rc;
+}
+
+static enum cli_exit open_link(struct cli *c, char id[CLI_ID_TEXT])
+{
+    enum cli_exit rc = find_link(c, id);
+
     return rc == CLI_OK ? cli_begin(c) : rc;
 }
 
@@ -217,7 +248,8 @@ static enum cli_exit run_edit(struct cli *c)
 {
     struct cli_ask a = {0};
     char id[CLI_ID_TEXT];
-    enum cli_exit rc = open_link(c, id);
+    /* A source may take its time: while it is asked, the link's row must not be held, or the writer waits for it. */
+    enum cli_exit rc = cli_has(c, "preview") ? find_link(c, id) : open_link(c, id);
 
     if (rc != CLI_OK)
         return rc;
@@ -290,10 +322,8 @@ static enum cli_exit run_delete(struct cli *c)
 static enum cli_exit run_show(struct cli *c)
 {
     char id[CLI_ID_TEXT];
-    enum cli_exit rc = cli_db_open(c);
+    enum cli_exit rc = find_link(c, id);
 
-    if (rc == CLI_OK)
-        rc = cli_find(c, CLI_LINK, cli_arg(c, 0), id);
     return rc == CLI_OK ? print_link(c, id) : rc;
 }
 

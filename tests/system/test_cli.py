@@ -239,6 +239,15 @@ def test_a_failed_migration_leaves_nothing(empty):
 
 # ---------------------------------------------------------------- organisations, people, switches
 
+@pytest.mark.parametrize("role", ["fetch_in_boundary", "fetch_cross_boundary", "fetch_third_party", "progress_writer", "operator"])
+def test_only_the_scheduler_makes_partitions(cli, role):
+    """The function runs with its owner's rights, and functions are everybody's unless taken away."""
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        cli.sql(f"SET ROLE goalsync_{role}; SELECT make_partitions('1000-01-01')")
+    cli.sql("SET ROLE goalsync_scheduler; SELECT make_partitions()")
+    assert not cli.one("SELECT has_schema_privilege(%s, 'public', 'CREATE')", f"goalsync_{role}")
+
+
 def test_organisations_and_people(org):
     shown = org.ok("org", "show", "Acme")
     assert shown["time_zone"] == "Europe/Berlin" and shown["people"] == 1
@@ -298,6 +307,24 @@ def test_a_check_in_moves_everything_above_in_one_transaction(org):
     org.ok("goal", "unalign", "B", "--parent", "Middle")
     assert float(org.one("SELECT progress FROM goal WHERE id = %s", top)) == 50
     assert org.ok("goal", "show", top)["children"][0]["id"] == middle
+
+
+def test_aligning_waits_for_a_number_that_is_on_its_way(org):
+    """As the progress writer's transaction, begun before the edge was there: it cannot know the new parent."""
+    top, kr = objective(org, "Top"), key_result(org, "KR")
+    writer = psycopg2.connect(org.url("postgres"))
+    with writer.cursor() as cursor:
+        cursor.execute("UPDATE goal SET has_value = true, applied_value = 50, auto_value = 50, raw_progress = 50, progress = 50, "
+                       "version = version + 1 WHERE id = %s", (kr,))
+    aligning = subprocess.Popen([PROGRAM, "goal", "align", str(kr), "--parent", str(top)], env=org.environ, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 20
+    while aligning.poll() is None and time.monotonic() < until and not org.one(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"):
+        pass
+    writer.commit()
+    writer.close()
+    assert aligning.wait(20) == 0
+    assert float(org.one("SELECT progress FROM goal WHERE id = %s", top)) == 50
 
 
 def test_circles_and_too_much_weight_are_refused_and_nothing_is_stored(org):
@@ -400,6 +427,40 @@ def test_links_with_equal_settings_travel_together(org):
     assert org.sql("SELECT link_ids FROM link_batch") == [(ids,)]
     org.refused(4, "link", "create", "--goal", key_result(org, "KR x"), "--connection", "Shop", "--set", "query= ", says="query")
     org.refused(4, "link", "create", "--goal", "KR x", "--connection", "Shop", says="query")
+
+
+def test_a_preview_of_an_edit_holds_nothing_up(org):
+    """The source may take its time; the progress writer must be able to store what the link said meanwhile."""
+    connection(org)
+    link = org.ok("link", "create", "--goal", key_result(org, "KR"), "--connection", "Shop", "--set", "query=SELECT 1")["id"]
+    silent = socket.create_server(("127.0.0.1", 0))
+    edit = subprocess.Popen([PROGRAM, "link", "edit", str(link), "--set", "query=SELECT 2", "--preview", "--timeout", "30"],
+                            env={**org.environ, "GOALSYNC_KAFKA_BROKERS": f"127.0.0.1:{silent.getsockname()[1]}"}, stderr=subprocess.DEVNULL)
+    try:
+        silent.settimeout(20)
+        kafka, _ = silent.accept()  # it waits for the answer now
+        org.sql("SET lock_timeout = '2s'; UPDATE link SET failures = 1 WHERE id = %s", link)
+        kafka.close()
+    finally:
+        edit.kill()
+        edit.wait()
+        silent.close()
+
+
+def test_no_more_links_travel_together_than_fit_into_a_request(org):
+    """A request with more would be nobody's: workers put it aside."""
+    connection(org)
+    create = ["link", "create", "--connection", "Shop", "--set", "query=SELECT 1", "--goal"]
+    first = org.ok(*create, key_result(org, "KR"))["id"]
+    goals = """INSERT INTO goal (org_id, kind, metric, mode, title, start_value, target_value, start_on, end_on)
+               SELECT org_id, kind, metric, mode, 'g' || i, 0, 100, start_on, end_on FROM goal, generate_series(1, %s) i WHERE id = (SELECT min(id) FROM goal)"""
+    org.sql(goals, 998)
+    org.sql("""INSERT INTO link (org_id, goal_id, connection_id, batch_id, settings)
+               SELECT g.org_id, g.id, l.connection_id, l.batch_id, l.settings FROM goal g, link l WHERE l.id = %s AND g.title LIKE 'g%%'""", first)
+    org.ok(*create, key_result(org, "the thousandth"))
+    org.refused(4, *create, key_result(org, "one more"), says="1000")
+    assert org.one("SELECT max(cardinality(link_ids)) FROM link_batch") == 1000
+    assert org.one("SELECT mode::text FROM goal WHERE title = 'one more'") == "manual"
 
 
 def test_sync_asks_once_and_says_when_nobody_answers(org):
