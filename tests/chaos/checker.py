@@ -2,6 +2,7 @@
 
 Pure functions on plain data, so that the checker itself can be tested on records with planted faults.
 """
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,6 +13,8 @@ from fractions import Fraction
 class Records:
     # From Kafka, in the order of their partition. A link's messages are all in one partition.
     requested: list = field(default_factory=list)  # (batch, slot, [links])
+    scheduled: dict = field(default_factory=dict)  # batch -> slots that were asked for
+    asked_at: list = field(default_factory=list)  # moments at which a scheduler asked for something
     urgent: dict = field(default_factory=dict)  # link -> slots that a Sync now was given
     completed: list = field(default_factory=list)  # (batch, slot, [(link, ok, value or None)])
     events: list = field(default_factory=list)  # (goal, version, progress)
@@ -24,6 +27,9 @@ class Records:
     ends: dict = field(default_factory=dict)  # partition -> end of fetch.completed
     outbox: int = 0
     dead_letters: int = 0
+    # From the run.
+    period: int = 0  # microseconds; 0: slots are not checked
+    outages: list = field(default_factory=list)  # (from, to) in which Kafka or PostgreSQL may have been away
     presses: list = field(default_factory=list)  # (link, moment before) of each Sync now that was accepted
     # From the source.
     history: set = field(default_factory=set)  # (link, value): what the source ever held
@@ -65,6 +71,23 @@ def check_requests(records, verdict):
         if (batch, slot) not in done:
             verdict.lost.append(f"request of batch {batch}, slot {slot}: never answered")
     verdict.accepted = len(accepted)
+
+
+def check_slots(records, verdict):
+    """No slot was passed over while a scheduler was at work: all batches that are due are claimed together."""
+    tenth = records.period // 10
+
+    def missed(slot):
+        at_work = bisect_left(records.asked_at, slot + tenth) < bisect_left(records.asked_at, slot + records.period - tenth)
+        return at_work and not any(a < slot + records.period and slot < b for a, b in records.outages)
+
+    records.asked_at.sort()
+    for batch, slots in records.scheduled.items():
+        slots = sorted(set(slots))
+        for before, after in zip(slots, slots[1:]):
+            for slot in range(before + records.period, after, records.period):
+                if missed(slot):
+                    verdict.lost.append(f"batch {batch}: slot {slot} was never asked, though others were")
 
 
 def check_presses(records, verdict):
@@ -159,6 +182,6 @@ def check_rest(records, verdict):
 
 def check(records):
     verdict = Verdict()
-    for part in (check_requests, check_presses, check_observations, check_source, check_roll_up, check_events, check_rest):
+    for part in (check_requests, check_slots, check_presses, check_observations, check_source, check_roll_up, check_events, check_rest):
         part(records, verdict)
     return verdict

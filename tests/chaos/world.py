@@ -28,8 +28,10 @@ SLOW = 4  # every fourth query takes a second and a half, so that requests are u
 
 
 class World:
-    def __init__(self, fleet, links, seed):
+    def __init__(self, fleet, links, seed, period_s):
         self.fleet, self.links, self.random = fleet, links, random.Random(seed)
+        self.period_us = int(period_s * 1e6)
+        self.outages = []  # (from, to), microseconds
         self.stopping = threading.Event()
         self.link_of = {}  # metric -> link
         self.goal_of = {}  # link -> goal
@@ -125,6 +127,9 @@ class World:
                     r = messages.fetch.FetchRequested.FromString(value)
                     if r.kind != messages.fetch.FETCH_KIND_PREVIEW:
                         records.requested.append((r.batch_id, r.slot_us, [t.link_id for t in r.targets]))
+                    if r.kind == messages.fetch.FETCH_KIND_SCHEDULED:
+                        records.scheduled.setdefault(r.batch_id, []).append(r.slot_us)
+                        records.asked_at.append(r.requested_at_us)
                     if r.kind == messages.fetch.FETCH_KIND_SYNC_NOW:
                         for t in r.targets:
                             records.urgent.setdefault(t.link_id, []).append(r.slot_us)
@@ -144,7 +149,8 @@ class World:
         records.stored = dict(self.fleet.sql("SELECT partition, next_offset FROM consumer_offset WHERE topic = 'fetch.completed'"))
 
     def read(self):
-        records, fleet = Records(span=SPAN, goal_of=self.goal_of, presses=self.presses), self.fleet
+        records, fleet = Records(span=SPAN, goal_of=self.goal_of, presses=self.presses, outages=self.outages,
+                                 period=self.period_us), self.fleet
         self.read_topics(records)
         self.read_offsets(records)
         us = "(extract(epoch FROM {}) * 1000000)::bigint"
