@@ -15,7 +15,7 @@ def good():
     a, b = Decimal(10), Decimal(20)
     return Records(
         requested=[(1, 100, [7]), (1, 200, [7]), (1, 300, [7])], urgent={7: [300]}, presses=[(7, 250)],
-        scheduled={1: [100, 200], 2: [110, 210]}, asked_at=[101, 111, 201, 211, 301, 311], period=100, outages=[(310, 350)],
+        scheduled={1: [100, 200], 2: [110, 210]}, asked_at=[101, 111, 150, 201, 211, 301, 311], period=100, outages=[(310, 350)],
         completed=[(1, 100, [(7, True, a)]), (1, 200, [(7, True, a)]), (1, 200, [(7, True, b)]), (1, 300, [(7, True, b)])],
         events=[(5, 1, "1"), (6, 1, "1"), (5, 2, "2"), (6, 2, "2"), (6, 2, "2")], goal_of={7: 5},
         observations=[(5, 100, a), (5, 300, b)], goals={5: (b, Decimal(2), 2, 300), 6: (None, Decimal(2), 2, None)},
