@@ -53,7 +53,8 @@ static void formats_whole_numbers(void **state)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         char text[GS_INT_TEXT];
         int64_t back = 1;
-        assert_int_equal(gs_int_format(numbers[i], text), strlen(text));
+        size_t len = gs_int_format(numbers[i], text);
+        assert_int_equal(len, strlen(text));
         assert_true(gs_parse_int(text, INT64_MIN, INT64_MAX, &back));
         assert_true(back == numbers[i]);
     }
