@@ -84,7 +84,7 @@ CREATE TABLE goal_edge (
     PRIMARY KEY (parent_id, child_id),
     CHECK (parent_id <> child_id)
 );
-CREATE INDEX goal_edge_child ON goal_edge (child_id);
+CREATE INDEX goal_edge_child ON goal_edge (child_id, parent_id); -- the way up is read from the index alone
 
 CREATE TABLE goal_task (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -53,8 +53,8 @@ const struct gs_pg_stmt writer_load_links_stmt = {
     "load_links",
     "SELECT l.id, l.revision, l.state = 'active', c.paused_reason IS NULL, l.outcome IS NOT DISTINCT FROM 'ok',"
     " l.failures, l.failed_attempt, l.failing_since, l.waiting_until, l.failed_slot, g.last_slot, " WRITER_GOAL_COLUMNS
-    " FROM unnest($1::bigint[]) AS u(id) JOIN link l ON l.id = u.id JOIN goal g ON g.id = l.goal_id"
-    " JOIN connection c ON c.id = l.connection_id"};
+    " FROM link l JOIN goal g ON g.id = l.goal_id JOIN connection c ON c.id = l.connection_id"
+    " WHERE l.id = ANY ($1::bigint[])"};
 #define LINK_GOAL_COLUMN 11
 
 void writer_load_links_params(const struct writer_work *w, struct gs_pg_params *p)
@@ -148,8 +148,7 @@ void writer_load_orgs_read(struct writer_work *w, const struct gs_pg_result *r)
     " AND g.kind <> 'project' ORDER BY g.id FOR NO KEY UPDATE"
 
 const struct gs_pg_stmt writer_load_ancestors_stmt = {
-    "load_ancestors",
-    ANCESTORS("SELECT e.parent_id FROM unnest($1::bigint[]) AS u(id) JOIN goal_edge e ON e.child_id = u.id")};
+    "load_ancestors", ANCESTORS("SELECT e.parent_id FROM goal_edge e WHERE e.child_id = ANY ($1::bigint[])")};
 const struct gs_pg_stmt writer_load_seeds_stmt = {"load_seeds", ANCESTORS("SELECT unnest($1::bigint[])")};
 
 void writer_load_ancestors_params(const struct writer_work *w, struct gs_pg_params *p)
