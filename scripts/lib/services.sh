@@ -92,8 +92,11 @@ make_topics() {
 }
 
 service_start() {
-    local service=$1 settings
-    pid_of "$service" >/dev/null && return
+    local service=$1 settings pid
+    if pid=$(pid_of "$service"); then
+        # One whose program was built anew under it is started anew.
+        case $(readlink "/proc/$pid/exe") in *' (deleted)') end "$service" TERM 30 ;; *) return ;; esac
+    fi
     rm -f "$run_dir/ready/$service"
     mapfile -d '' settings < <(settings_of "$service")
     spawn "$service" env "${settings[@]}" "$build_dir/bin/goalsync-${service%%.*}"

@@ -84,9 +84,12 @@ static enum cli_exit check_complete(struct cli *c)
                             c->command->arguments);
         p += len + (p[len] == ' ');
     }
-    for (const struct cli_option *o = c->command->options; o && o->name; o++)
+    for (const struct cli_option *o = c->command->options; o && o->name; o++) {
         if ((o->flags & CLI_REQUIRED) && !cli_has(c, o->name))
             return cli_fail(c, CLI_USAGE, "--%s %s is missing: %s", o->name, o->value ? o->value : "", o->help);
+        if ((o->flags & CLI_REQUIRED) && !*cli_opt(c, o->name))
+            return cli_fail(c, CLI_USAGE, "--%s is empty: %s", o->name, o->help);
+    }
     return CLI_OK;
 }
 
@@ -201,6 +204,21 @@ enum cli_exit cli_opt_int(struct cli *c, const char *name, struct cli_range rang
     return CLI_OK;
 }
 
+/* Names the words as people write them: with dashes, and commas between. */
+static enum cli_exit fail_word(struct cli *c, const char *name, const char *text, const char *words)
+{
+    char list[400];
+    size_t len = 0;
+
+    for (const char *p = words; *p && len + 3 < sizeof(list); p++) {
+        if (*p == ' ')
+            list[len++] = ',';
+        list[len++] = *p == '_' ? '-' : *p;
+    }
+    list[len] = '\0';
+    return cli_fail(c, CLI_USAGE, "--%s is \"%s\"; it must be one of: %s", name, text, list);
+}
+
 enum cli_exit cli_opt_word(struct cli *c, const char *name, const char *words, const char **ret)
 {
     static char kept[8][32]; /* a command has fewer such options */
@@ -223,5 +241,5 @@ enum cli_exit cli_opt_word(struct cli *c, const char *name, const char *words, c
             return CLI_OK;
         }
     }
-    return cli_fail(c, CLI_USAGE, "--%s is \"%s\"; it must be one of: %s", name, text, words);
+    return fail_word(c, name, text, words);
 }

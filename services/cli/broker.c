@@ -152,3 +152,16 @@ enum cli_exit cli_broker_committed(struct cli *c, const char *group, rd_kafka_to
                         rd_kafka_err2str(err));
     return CLI_OK;
 }
+
+int cli_broker_members(struct cli *c, const char *group)
+{
+    const struct rd_kafka_group_list *groups = NULL;
+    int members = -1;
+
+    if (rd_kafka_list_groups(c->kafka, group, &groups, CLI_BROKER_WAIT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR || !groups)
+        return -1;
+    if (groups->group_cnt == 1 && groups->groups[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        members = groups->groups[0].member_cnt;
+    rd_kafka_group_list_destroy(groups);
+    return members;
+}

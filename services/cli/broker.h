@@ -19,6 +19,8 @@ const struct rd_kafka_metadata *cli_broker_metadata(struct cli *c);
 rd_kafka_topic_partition_list_t *cli_broker_partitions(const struct rd_kafka_metadata *m, const char *prefix);
 /* Sets the offsets to the partitions' ends. */
 enum cli_exit cli_broker_ends(struct cli *c, rd_kafka_topic_partition_list_t *list) GS_MUST_CHECK;
+/* How many members the group has; -1: the broker does not tell. */
+int cli_broker_members(struct cli *c, const char *group);
 /* Sets the offsets to what the group committed; negative: nothing. */
 enum cli_exit cli_broker_committed(struct cli *c, const char *group,
                                    rd_kafka_topic_partition_list_t *list) GS_MUST_CHECK;

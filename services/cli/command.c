@@ -125,14 +125,11 @@ static void help_command(const struct cli *c)
 {
     const struct cli_command *cmd = c->command;
 
-    printf("%s.\n\nUsage: goalsync %s%s%s%s%s%s\n", cmd->help, c->group->name, cmd->name[0] ? " " : "", cmd->name,
-           cmd->arguments[0] ? " " : "", cmd->arguments, cmd->options ? " [options]" : "");
-    if (cmd->options) {
-        printf("\nOptions:\n");
-        for (const struct cli_option *o = cmd->options; o->name; o++)
-            help_option(o);
-        printf("  %-26s %s\n", "--json", "print JSON");
-    }
+    printf("%s.\n\nUsage: goalsync %s%s%s%s%s [options]\n\nOptions:\n", cmd->help, c->group->name,
+           cmd->name[0] ? " " : "", cmd->name, cmd->arguments[0] ? " " : "", cmd->arguments);
+    for (const struct cli_option *o = cmd->options; o && o->name; o++)
+        help_option(o);
+    printf("  %-26s %s\n", "--json", "print JSON");
     if (cmd->examples)
         printf("\nExamples:\n%s", cmd->examples);
 }

@@ -113,6 +113,14 @@ static enum cli_exit fail_from(struct cli *c, const PGresult *r)
     /* Our own triggers speak in sentences. */
     if (gs_str_eq(state, "23514") && !PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME))
         return cli_fail(c, CLI_REFUSED, "%s", first_line(message, line, sizeof(line)));
+    if (gs_str_eq(state, "42P01") || gs_str_eq(state, "42703"))
+        return cli_fail(c, CLI_USAGE,
+                        "the database's schema is not the one of this goalsync (%s); bring it to this version with "
+                        "`goalsync migrate`, as the database's owner",
+                        first_line(message, line, sizeof(line)));
+    /* The detail of a check is the whole row, in the table's order: it tells a person nothing. */
+    if (gs_str_eq(state, "23514"))
+        detail = NULL;
     return cli_fail(c, code_of(state), "PostgreSQL refused: %s%s%s", first_line(message, line, sizeof(line)),
                     detail ? "; " : "", detail ? first_line(detail, more, sizeof(more)) : "");
 }
@@ -278,7 +286,7 @@ enum cli_exit cli_find(struct cli *c, enum cli_kind kind, const char *text, char
         return cli_fail(c, CLI_NOT_FOUND, "there is no %s \"%s\"; `goalsync %s` shows them", kinds[kind].what, text,
                         kinds[kind].list);
     if (PQntuples(r) == 2 && PQgetvalue(r, 0, 2)[0] == 'f')
-        return cli_fail(c, CLI_USAGE, "several %ss are called \"%s\"; give the id (`goalsync %s` shows it)",
+        return cli_fail(c, CLI_USAGE, "several %ss are called \"%s\"; give the id (`goalsync %s --json` shows it)",
                         kinds[kind].what, text, kinds[kind].list);
     snprintf(ret, CLI_ID_TEXT, "%s", PQgetvalue(r, 0, 0));
     snprintf(c->org, sizeof(c->org), "%s", PQgetvalue(r, 0, 1));

@@ -75,6 +75,8 @@ static enum cli_exit open_pair(struct cli *c, char goal[CLI_ID_TEXT], char paren
         rc = cli_find(c, CLI_GOAL, cli_arg(c, 0), goal);
     if (rc == CLI_OK)
         rc = cli_find(c, CLI_GOAL, cli_opt(c, "parent"), parent);
+    if (rc == CLI_OK && gs_str_eq(goal, parent))
+        rc = cli_fail(c, CLI_REFUSED, "a goal cannot count towards itself");
     return rc == CLI_OK ? cli_begin(c) : rc;
 }
 

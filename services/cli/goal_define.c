@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* The columns as text; null: NULL, or not given. */
 struct definition {
@@ -42,11 +43,28 @@ static enum cli_exit number(struct cli *c, const char *option, const char *text,
     return CLI_OK;
 }
 
+/* Written as 2026-10-01: the server would take "tomorrow", too. */
+static enum cli_exit check_day(struct cli *c, const char *option, const char *text)
+{
+    static const char form[] = "0000-00-00";
+    struct tm day = {0};
+    const char *end = text ? strptime(text, "%Y-%m-%d", &day) : NULL;
+    bool good = end && !*end && strlen(text) == strlen(form);
+    struct tm same = day;
+
+    if (!text)
+        return CLI_OK;
+    good = good && timegm(&same) != (time_t)-1 && same.tm_mday == day.tm_mday && same.tm_mon == day.tm_mon;
+    return good ? CLI_OK : cli_fail(c, CLI_USAGE, "--%s is \"%s\"; it must be a day such as 2026-10-01", option, text);
+}
+
 /* Day numbers come from the server: it reads dates for us, and knows the organisation's today. */
 static enum cli_exit read_days(struct cli *c, struct definition *d, struct gs_goal *g)
 {
     static char from[16], to[16];
 
+    if (check_day(c, "from", cli_opt(c, "from")) != CLI_OK || check_day(c, "to", cli_opt(c, "to")) != CLI_OK)
+        return c->code;
     CLI_AUTO_RESULT r =
         cli_query(c,
                   "WITH o AS (SELECT (now() AT TIME ZONE time_zone)::date AS today FROM organisation WHERE id = $1), "

@@ -15,9 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TOGETHER_BYTES = 768 * 1024
-}; /* of settings in one request; the rest of a worker's 1 MiB is for what is around */
+#define TOGETHER_BYTES (768 * 1024) /* of settings in one request; a worker takes 1 MiB, and more is around them */
 
 static enum cli_exit refuse_paused(struct cli *c, const struct cli_ask *a)
 {

@@ -58,8 +58,8 @@ const char *cli_link_advice(const PGresult *r, int row, char *dst, size_t size)
 
     dst[0] = '\0';
     if (strstr(reason, "not enabled"))
-        snprintf(dst, size, "switch it on: goalsync integration enable %s --accept-terms",
-                 cli_get(r, row, "connector"));
+        snprintf(dst, size, "switch it on: goalsync integration enable %s --org %s --accept-terms",
+                 cli_get(r, row, "connector"), cli_get(r, row, "org_id"));
     else if (strstr(reason, "not allowed"))
         snprintf(dst, size, "the tenant administrator can: goalsync integration allow %s",
                  cli_get(r, row, "connector"));

@@ -4,6 +4,7 @@
 #include "services/cli/out.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char show_sql[] =
     "SELECT o.id, o.name, o.time_zone, o.behind_above, o.at_risk_above, o.status_mode::text AS status_mode, "
@@ -13,12 +14,34 @@ static const char show_sql[] =
     "(SELECT count(*) FROM link WHERE org_id = o.id AND state = 'active') AS active_links, o.created_at "
     "FROM organisation o WHERE o.id = $1";
 
+/* 0 <= behind < at risk <= 100, as the schema demands it. */
+static enum cli_exit check_points(struct cli *c)
+{
+    static const char *const names[] = {"behind-above", "at-risk-above"};
+    double points[] = {0, 25};
+
+    for (int i = 0; i < 2; i++) {
+        const char *text = cli_opt(c, names[i]);
+        char *end = NULL;
+        if (text)
+            points[i] = strtod(text, &end);
+        if (text && (end == text || *end || !(points[i] >= 0 && points[i] <= 100)))
+            return cli_fail(c, CLI_USAGE, "--%s is \"%s\"; it must be a number from 0 to 100", names[i], text);
+    }
+    if (points[0] >= points[1])
+        return cli_fail(c, CLI_USAGE, "--behind-above (%g) must be smaller than --at-risk-above (%g)", points[0],
+                        points[1]);
+    return CLI_OK;
+}
+
 static enum cli_exit run_create(struct cli *c)
 {
     const char *name = cli_opt(c, "name"), *zone = cli_opt(c, "time-zone"), *mode;
     char id[CLI_ID_TEXT];
     enum cli_exit rc = cli_opt_word(c, "status-mode", "progress key_results", &mode);
 
+    if (rc == CLI_OK)
+        rc = check_points(c);
     if (rc == CLI_OK)
         rc = cli_db_open(c);
     if (rc == CLI_OK)

@@ -4,6 +4,7 @@
 #include "services/cli/out.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static enum cli_exit run_add(struct cli *c)
 {
@@ -11,6 +12,8 @@ static enum cli_exit run_add(struct cli *c)
     char id[CLI_ID_TEXT];
     enum cli_exit rc = cli_opt_word(c, "role", "owner admin member", &role);
 
+    if (rc == CLI_OK && (!strchr(email, '@') || strpbrk(email, " \t\n")))
+        rc = cli_fail(c, CLI_USAGE, "--email is \"%s\"; it must be an address like ada@acme.example", email);
     if (rc == CLI_OK)
         rc = cli_db_open(c);
     if (rc == CLI_OK)

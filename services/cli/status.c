@@ -91,7 +91,7 @@ static void judge_database(struct status *s)
     if (cli_get_int(s->slots, 0, "oldest_sync_seconds") > 60)
         attend(s, "Sync now waits for %s s; does goalsync-scheduler run?", cli_get(s->slots, 0, "oldest_sync_seconds"));
     if (cli_get_int(s->slots, 0, "failing") > 0)
-        attend(s, "%s link%s failing; each says below what to do", cli_get(s->slots, 0, "failing"),
+        attend(s, "%s link%s failing; each says what to do", cli_get(s->slots, 0, "failing"),
                cli_get_int(s->slots, 0, "failing") == 1 ? " is" : "s are");
     if (cli_get_int(s->outbox, 0, "oldest_seconds") > OUTBOX_SECONDS)
         attend(s, "events wait in the outbox for %s s; does goalsync-progress-writer run?",
@@ -175,6 +175,18 @@ static void look_at_lag(struct cli *c, struct status *s, const struct rd_kafka_m
     rd_kafka_topic_partition_list_destroy(done);
 }
 
+/* Messages wait and nobody takes them: told at once, however few they are. */
+static void look_at_members(struct cli *c, struct status *s, const char *group)
+{
+    int64_t waiting = 0;
+
+    for (int i = 0; i < s->n_lanes; i++)
+        if (gs_str_eq(s->lanes[i].group, group))
+            waiting += s->lanes[i].lag;
+    if (waiting > 0 && cli_broker_members(c, group) == 0)
+        attend(s, "%" PRId64 " messages wait for %s, and none of it runs; start it", waiting, group);
+}
+
 static void look_at_group(struct cli *c, struct status *s, const struct rd_kafka_metadata *m, int group)
 {
     const char *name = cli_groups_of_consumers[group];
@@ -189,6 +201,7 @@ static void look_at_group(struct cli *c, struct status *s, const struct rd_kafka
     } else {
         look_at_lag(c, s, m, name, "fetch.completed");
     }
+    look_at_members(c, s, name);
     snprintf(topic, sizeof(topic), "dlq.%s", name);
     for (int i = 0; i < m->topic_cnt; i++)
         for (int p = 0; gs_str_eq(m->topics[i].topic, topic) && p < m->topics[i].partition_cnt; p++)

@@ -93,7 +93,7 @@ uint64_t cli_tree_fingerprint(const struct cli_tree *t)
 struct layout {
     const struct cli_tree *t;
     struct gs_buf *b;
-    int title, bar, value; /* columns; 0: left out */
+    int id, title, bar, value; /* columns; 0: left out */
     bool age, next;
     int left, lines; /* lines that may still be drawn; drawn */
 };
@@ -125,6 +125,14 @@ static const char *value_text(const PGresult *r, int row, char *dst)
     return dst;
 }
 
+/* Rows come by id: the last has the longest. */
+static int id_width(const PGresult *r)
+{
+    int width = PQntuples(r) ? cli_width(cli_get(r, PQntuples(r) - 1, "id")) : 0;
+
+    return width < 2 ? 2 : width;
+}
+
 static void choose_layout(struct layout *l, int columns)
 {
     char text[VALUE_TEXT];
@@ -139,6 +147,11 @@ static void choose_layout(struct layout *l, int columns)
     l->age = l->next = true;
     /* percent 4, status 13, two columns between all; what does not fit is left out, the least telling first. */
     rest = columns - (l->bar + 2) - (4 + 1) - (13 + 2) - (l->value + 2) - AGE_WIDTH - NEXT_WIDTH;
+    l->id = id_width(l->t->goals);
+    if (rest - (l->id + 2) < TITLE_MIN)
+        l->id = 0;
+    else
+        rest -= l->id + 2;
     if (rest < TITLE_MIN) {
         rest += l->bar - 4;
         l->bar = 4;
@@ -179,8 +192,17 @@ static void put_column(struct gs_buf *b, enum cli_colour colour, const char *tex
     gs_buf_done(&cell);
 }
 
+static void put_id(struct layout *l, const char *text)
+{
+    if (!l->id)
+        return;
+    put_column(l->b, CLI_DIM, text, l->id, true);
+    gs_buf_puts(l->b, "  ");
+}
+
 static void put_heading(struct layout *l)
 {
+    put_id(l, "ID");
     put_column(l->b, CLI_DIM, "GOAL", l->title, false);
     put_column(l->b, CLI_DIM, l->bar ? "  PROGRESS" : "DONE", l->bar ? l->bar + 2 + 4 + 1 : 4 + 1, !l->bar);
     put_column(l->b, CLI_DIM, "  STATUS", 13 + 2, false);
@@ -227,6 +249,7 @@ static void put_goal(struct layout *l, int row, const char *prefix)
     enum cli_colour colour = cli_status_colour(status);
     int indent = cli_width(prefix);
 
+    put_id(l, cli_get(r, row, "id"));
     cli_put_colour(l->b, CLI_DIM, prefix);
     put_column(l->b, indent ? CLI_PLAIN : CLI_BOLD, cli_get(r, row, "title"),
                l->title - indent > 4 ? l->title - indent : 4, false);

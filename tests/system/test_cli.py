@@ -166,7 +166,7 @@ def test_every_command_explains_itself():
     (["goals"], "help"), (["goal", "make"], "goal --help"), (["goal", "create", "--colour", "red"], "--colour"),
     (["goal", "create", "--kind", "objective"], "--title"), (["goal", "show"], "GOAL is missing"), (["goal", "show", "1", "2"], "too many"),
     (["goal", "create", "--title", "x", "--title", "y"], "twice"), (["goal", "list", "--watch=1"], "switch"), (["sync", "-x"], "two dashes"),
-    (["goal", "create", "--title", "x", "--kind", "wish"], "key_result"), (["topics", "create", "--partitions", "0"], "1 to 1000"),
+    (["goal", "create", "--title", "x", "--kind", "wish"], "key-result"), (["topics", "create", "--partitions", "0"], "1 to 1000"),
     (["sync"], "exactly one"),
 ])
 def test_wrong_usage_is_one_sentence(args, says):
@@ -253,7 +253,10 @@ def test_organisations_and_people(org):
     assert shown["time_zone"] == "Europe/Berlin" and shown["people"] == 1
     org.refused(4, "org", "create", "--name", "Acme", says="already")
     org.refused(1, "org", "create", "--name", "B", "--time-zone", "Mars/Base", says="Mars/Base")
+    org.refused(1, "org", "create", "--name", "B", "--behind-above", "30", says="smaller")
+    org.refused(1, "org", "create", "--name", "B", "--at-risk-above", "-3", says="0 to 100")
     org.refused(4, "person", "add", "--email", "ADA@example.org", says="already")
+    org.refused(1, "person", "add", "--email", "ada", says="address")
     org.refused(3, "org", "show", "Nobody", says="org list")
     org.ok("org", "create", "--name", "Other")
     org.refused(1, "goal", "list", says="--org")
@@ -281,6 +284,9 @@ def test_a_goal_is_checked_before_it_is_stored(org):
                   ["--metric", "stay-below", "--target", "5", "--mode", "roll-up"], ["--from", "2026-05-02", "--to", "2026-05-01"]):
         assert org.refused(4, "goal", "create", "--kind", "key-result", "--title", "x", *wrong)
     org.refused(1, "goal", "create", "--kind", "key-result", "--title", "x", "--metric", "reach", "--target", "many", says="--target")
+    for day in ("tomorrow", "2026-02-30", "2026-1-1"):
+        org.refused(1, "goal", "create", "--kind", "objective", "--title", "x", "--from", day, says="--from")
+    org.refused(1, "goal", "create", "--kind", "objective", "--title", "", says="empty")
     assert org.ok("goal", "list")["goals"] == []
 
 
