@@ -60,11 +60,17 @@ static void on_main_state(void *arg, bool up)
 {
     static const struct gs_pg_stmt guard = {NULL,
                                             "SET idle_in_transaction_session_timeout = '" IDLE_IN_TRANSACTION "'"};
+    /* Everything is found by id. Plans for the arrays at hand would be made again and again, and those made while the
+     * tables were small would scan them when they are not. */
+    static const struct gs_pg_stmt by_index = {NULL, "SET enable_seqscan = off"};
+    static const struct gs_pg_stmt plan_once = {NULL, "SET plan_cache_mode = force_generic_plan"};
     struct writer *w = arg;
     writer_txn_session_changed(w->txn);
     if (!up)
         return;
     gs_pg_query(w->pg, &guard, NULL, NULL, NULL);
+    gs_pg_query(w->pg, &by_index, NULL, NULL, NULL);
+    gs_pg_query(w->pg, &plan_once, NULL, NULL, NULL);
     gs_timer_start(w->timer, 0, 0);
 }
 

@@ -1,9 +1,10 @@
 /* Fills a topic for a benchmark of one stage, as fast as Kafka takes it.
  *
- *     bench-feed requested CONNECTIONS FIRST LAST    FetchRequested for batches FIRST .. LAST
- *     bench-feed completed CONNECTIONS FIRST LAST    FetchCompleted, a new number for each link
+ *     bench-feed requested CONNECTIONS LAST    FetchRequested for batches 1 .. LAST
+ *     bench-feed completed CONNECTIONS LAST    FetchCompleted, a new number for each link
  *
- * Batch i is link i of connection i mod CONNECTIONS + 1, item i. Settings: GOALSYNC_KAFKA_BROKERS and its kin. */
+ * In an order without neighbours, as slots come. Batch i is link i of connection i mod CONNECTIONS + 1, item i.
+ * Settings: GOALSYNC_KAFKA_BROKERS and its kin. */
 #include "common/clock.h"
 #include "common/kafka.h"
 #include "common/mem.h"
@@ -16,6 +17,7 @@
 #define TOPIC_REQUESTED "fetch.requested.third-party.bench_items"
 #define TOPIC_COMPLETED "fetch.completed"
 #define MESSAGE_MAX     1024
+#define SCATTER         48271 /* a prime */
 
 struct feed {
     struct gs_producer *producer;
@@ -99,10 +101,11 @@ static void send_some(uv_idle_t *idle)
     struct gs_err err;
 
     while (f->next <= f->last) {
+        int64_t batch = f->next * SCATTER % f->last + 1;
         uint8_t message[MESSAGE_MAX];
         char key[24], id[GS_ID_TEXT], trace[GS_TRACEPARENT_TEXT];
-        int key_len = snprintf(key, sizeof key, "%lld", (long long)f->next);
-        size_t len = f->completed ? pack_completed(f, f->next, message) : pack_requested(f, f->next, message);
+        int key_len = snprintf(key, sizeof key, "%lld", (long long)batch);
+        size_t len = f->completed ? pack_completed(f, batch, message) : pack_requested(f, batch, message);
         struct gs_record r = {.topic = f->completed ? TOPIC_COMPLETED : TOPIC_REQUESTED,
                               .key = key,
                               .key_len = (size_t)key_len,
@@ -132,11 +135,12 @@ static void send_some(uv_idle_t *idle)
 
 static bool read_arguments(struct feed *f, int argc, char **argv)
 {
-    if (argc != 5 || !gs_parse_int(argv[2], 1, 1000000, &f->connections) ||
-        !gs_parse_int(argv[3], 1, INT32_MAX, &f->next) || !gs_parse_int(argv[4], f->next, INT32_MAX, &f->last))
+    if (argc != 4 || !gs_parse_int(argv[2], 1, 1000000, &f->connections) ||
+        !gs_parse_int(argv[3], 1, INT32_MAX, &f->last))
         return false;
     f->completed = gs_str_eq(argv[1], "completed");
-    f->total = f->last - f->next + 1;
+    f->next = 1;
+    f->total = f->last;
     f->slot_us = gs_now_us();
     return f->completed || gs_str_eq(argv[1], "requested");
 }
@@ -150,7 +154,7 @@ int main(int argc, char **argv)
 
     gs_buf_init(&mistakes, 4096);
     if (gs_env_read(tables, &mistakes) != GS_OK || !read_arguments(&f, argc, argv)) {
-        fprintf(stderr, "%susage: bench-feed requested|completed CONNECTIONS FIRST LAST\n", gs_buf_str(&mistakes));
+        fprintf(stderr, "%susage: bench-feed requested|completed CONNECTIONS LAST\n", gs_buf_str(&mistakes));
         return 1;
     }
     uv_loop_init(&f.loop);

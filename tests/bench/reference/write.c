@@ -11,6 +11,7 @@
 
 #define ITEM          12 /* a length and eight bytes */
 #define HEAD          20
+#define SCATTER       48271 /* a prime */
 #define EPOCH_2000_US INT64_C(946684800000000)
 
 static const char *const make[] = {
@@ -75,8 +76,22 @@ static void item(unsigned char *a, int i, uint64_t v)
     ref_put64(a + HEAD + i * ITEM + 4, v);
 }
 
-/* Every row once, in ascending order within the batch, a new number each. */
-static void fill(struct arrays *a, long first, int n)
+static int compare_longs(const void *a, const void *b)
+{
+    long x = *(const long *)a, y = *(const long *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Every row once over all batches, in an order without neighbours, as slots come; ascending within the batch. */
+static void pick(long *ids, long first, int n, long rows)
+{
+    for (int i = 0; i < n; i++)
+        ids[i] = (first + i) * SCATTER % rows + 1;
+    qsort(ids, (size_t)n, sizeof *ids, compare_longs);
+}
+
+static void fill(struct arrays *a, const long *ids, int n)
 {
     struct timespec t;
     uint64_t now;
@@ -84,7 +99,7 @@ static void fill(struct arrays *a, long first, int n)
     clock_gettime(CLOCK_REALTIME, &t);
     now = (uint64_t)(t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000 - EPOCH_2000_US);
     for (int i = 0; i < n; i++) {
-        long id = first + i;
+        long id = ids[i];
         double value = (double)(id * 7919 % 100000) / 100 + 1;
         uint64_t bits;
 
@@ -117,6 +132,7 @@ int main(int argc, char **argv)
 {
     long rows, batch, n = 0;
     struct arrays a = {0};
+    long *ids;
     PGconn *db;
     double cpu, server, began;
 
@@ -133,11 +149,17 @@ int main(int argc, char **argv)
         if (!**q)
             ref_die("memory", "is out");
     }
+    ids = calloc((size_t)batch, sizeof *ids);
+    if (!ids)
+        ref_die("memory", "is out");
     cpu = ref_cpu();
     server = ref_cpu_of(PQbackendPID(db));
     began = ref_now();
     while (n < rows) {
-        fill(&a, n + 1, (int)(rows - n < batch ? rows - n : batch));
+        int some = (int)(rows - n < batch ? rows - n : batch);
+
+        pick(ids, n, some, rows);
+        fill(&a, ids, some);
         write_batch(db, &a);
         n += a.n;
     }
