@@ -1,4 +1,7 @@
 /* Carries out a task's HTTP exchanges: adds the secret and who we are, hands back what came. */
+#include <stdint.h>
+#include <string.h>
+
 #include "common/clock.h"
 #include "services/fetch/request.h"
 
@@ -10,12 +13,26 @@ static const char *header(const struct fetch_reply *r, const char *name)
     return gs_http_reply_header(r->data, name);
 }
 
+/* A source, or a proxy before it, may repeat what it was sent, and its words end up in messages and on screens. */
+static void blacken(const struct fetch_secrets *secrets, const struct gs_http_reply *reply)
+{
+    const char *token = secrets && secrets->authorization ? strchr(secrets->authorization, ' ') + 1 : "";
+    size_t len = strlen(token), left = reply->len;
+    char *at = (char *)(uintptr_t)reply->body; /* the call's own buffer */
+
+    while (len && (at = memmem(at, left, token, len))) {
+        memset(at, '*', len);
+        left = reply->len - (size_t)(at - reply->body);
+    }
+}
+
 static void on_reply(void *arg, const struct gs_http_reply *reply)
 {
     struct fetch_request *q = arg;
     const struct fetch_reply r = {
         .status = reply->status, .body = reply->body, .len = reply->len, .header = header, .data = reply};
 
+    blacken(q->conn->secrets, reply);
     if (reply->rc == GS_OK)
         fetch_request_replied(q, &r);
     else

@@ -89,6 +89,7 @@ static void isolate(struct writer *w, const char *err)
 
 static void not_committed(struct writer *w, enum writer_end end, const char *err)
 {
+    size_t n = w->pending.taken;
     writer_pending_end(&w->pending, false);
     if (end == WRITER_END_STALE)
         return;
@@ -98,6 +99,8 @@ static void not_committed(struct writer *w, enum writer_end end, const char *err
             gs_log_error(NULL, "the database refuses the writer", "error=\"%s\"", err);
         snprintf(w->broken, sizeof w->broken, "%s", err);
     } else {
+        if (n > 1)
+            w->pending.ceiling = n / 2; /* perhaps it is too much for the time that a statement has */
         gs_log_warn(NULL, "transaction repeated", "messages=%zu error=\"%s\"", w->pending.n, err);
     }
 }

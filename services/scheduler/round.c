@@ -41,7 +41,7 @@ struct sched_round {
     struct flight *flight;
     int rows;
     enum { IDLE, RUNNING, UNDOING } state;
-    char error[200]; /* of the first message that failed */
+    char error[400]; /* of the first message that failed */
     struct gs_metric *claimed, *produced, *skipped, *refused, *undone, *late;
 };
 

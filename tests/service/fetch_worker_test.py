@@ -64,6 +64,8 @@ class Source:
             status, headers, body = 429, {"Retry-After": "300"}, "slow down"
         elif what.startswith("s-"):
             status, body = int(what[2:]), json.dumps({"message": "scripted \"words\""})
+        elif what == "echo":
+            status, body = 422, json.dumps({"message": "refused: " + handler.headers["Authorization"]})
         elif what == "html":
             body = "<html>sign in</html>"
         elif what == "large":
@@ -235,7 +237,7 @@ def test_one_wrong_link_harms_no_other(world):
 @pytest.mark.parametrize("what, outcome, words", [
     ("s-401", "DENIED", "sign-in"), ("s-403", "DENIED", "no access"), ("s-404", "GONE", "no such thing"), ("s-410", "GONE", "410"),
     ("s-500", "RETRY", "status 500"), ("s-422", "REJECTED", "scripted 'words'"), ("s-302", "REJECTED", "redirects"),
-    ("html", "REJECTED", "HTML"), ("large", "REJECTED", "102400"), ("true", "REJECTED", "")])
+    ("html", "REJECTED", "HTML"), ("large", "REJECTED", "102400"), ("true", "REJECTED", ""), ("echo", "REJECTED", "refused: Bearer ****")])
 def test_bad_answers(world, what, outcome, words):
     m = world.ask(what)
     assert m.outcome == OUTCOME("FETCH_OUTCOME_" + outcome), m.error

@@ -297,6 +297,24 @@ def test_several_results_for_one_link_in_a_batch(world):
     assert events == list(range(1, len(events) + 1))
 
 
+def test_a_transaction_that_takes_too_long_is_tried_in_parts(world):
+    org, *_, goals, links = world.tree(8)
+    world.sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN NEW; END $$")
+    world.sql(f"CREATE TRIGGER slow BEFORE UPDATE ON goal FOR EACH ROW WHEN (NEW.org_id = {org} AND NEW.kind = 'key_result') EXECUTE FUNCTION slow()")
+    world.end_all()
+    world.send(*(world.completed(link, 1, "50") for link in links))
+    file = world.fleet.shell("settings_of progress-writer | tr '\\0' '\\n' | sed -n 's/^GOALSYNC_DATABASE_URL_FILE=//p'")
+    url, hasty = Path(file).read_text().strip(), world.fleet.dir / "hasty"
+    hasty.write_text(url + ("&" if "?" in url else "?") + "options=-c%20statement_timeout%3D1500")
+    world.start(GOALSYNC_DATABASE_URL_FILE=str(hasty))
+    try:
+        world.await_all()
+    finally:
+        world.sql("DROP TRIGGER slow ON goal; DROP FUNCTION slow()")
+        world.end_all()
+    assert [world.state(g)[0] for g in goals] == [50] * 8
+
+
 def test_two_parents_and_weights(world):
     org = world.org()
     left, right, top = world.objective(org), world.objective(org), world.objective(org)
