@@ -26,6 +26,7 @@ http {{
   ssl_certificate {tls}/server.crt; ssl_certificate_key {tls}/server.key; ssl_protocols TLSv1.3;
   server {{ listen 127.0.0.1:{warm} ssl backlog=4096; keepalive_timeout 300s; location / {{ return 200 '{body}'; }} }}
   server {{ listen 127.0.0.1:{cold} ssl backlog=4096; keepalive_timeout 0; ssl_session_tickets off; location / {{ return 200 '{body}'; }} }}
+  server {{ listen 127.0.0.1:{pooled} ssl backlog=4096; keepalive_timeout 300s; location / {{ proxy_pass http://127.0.0.1:{slow}; }} }}
 }}
 """
 
@@ -64,7 +65,7 @@ class Rig:
     def start(self):
         f = self.fleet
         f.shell("postgres_start; redis_start; kafka_install && kafka_start && make_keys && migrate")
-        self.ports = {name: int(f.shell("free_port")) for name in ("warm", "cold", "slow")}
+        self.ports = {name: int(f.shell("free_port")) for name in ("warm", "cold", "pooled", "slow")}
         self.ca = f.dir / "tls" / "ca.crt"
         text = "x" * 1400
         body = f'{{"data":{{"kind":"metric","value":4711.25,"text":"{text}"}},"meta":{{"version":"1.0","more":[1,2,3]}}}}'
