@@ -121,19 +121,17 @@ static void wrong_tokens(struct mutation *m, const char *body)
         "[]",
         "[7]",
         "{}",
-        "-1",
-        "0.5",
         "1e400",
         "-1e400",
         "NaN",
         "Infinity",
         "99999999999999999999999999999999999999999",
-        "9223372036854775808",
         "1e-30",
         "0x7",
         "07",
         "",
     };
+    static const char *const no_counts[] = {"-1", "0.5", "9223372036854775808"};
     bool in_string = false;
 
     for (size_t i = 0; body[i]; i++) {
@@ -151,6 +149,8 @@ static void wrong_tokens(struct mutation *m, const char *body)
             continue;
         for (size_t k = 0; k < sizeof(others) / sizeof(others[0]); k++)
             replaced(m, body, i, n, others[k]);
+        for (size_t k = 0; !m->original->any_number && k < sizeof(no_counts) / sizeof(no_counts[0]); k++)
+            replaced(m, body, i, n, no_counts[k]);
         i += n - 1;
     }
 }

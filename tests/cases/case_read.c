@@ -219,6 +219,12 @@ static void on_emit(struct reader *r, char *text)
         mistake(r, "\"%s\" is no number", text);
 }
 
+static void on_any_number(struct reader *r, char *text)
+{
+    (void)text;
+    r->c->any_number = true;
+}
+
 static void on_wait(struct reader *r, char *text)
 {
     char *space = strchr(text, ' ');
@@ -256,6 +262,7 @@ static const struct {
     {"row", on_row, true, 0},
     {"lost", on_lost, true, 0},
     {"emit", on_emit, false, 0},
+    {"any-number", on_any_number, false, 0},
     {"wait-until", on_wait, false, 0},
     {"seen", on_seen, false, 0},
     {"reject", NULL, false, FETCH_OUTCOME_REJECTED},
