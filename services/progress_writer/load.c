@@ -167,11 +167,12 @@ void writer_load_ancestors_read(struct writer_work *w, const struct gs_pg_result
 
 /* ---- their children ---- */
 
-/* Only what a roll-up asks of a child: this is the largest answer of a transaction. */
+/* Only what a roll-up asks of a child, and null for what it does not: this is the largest answer of a transaction. */
 const struct gs_pg_stmt writer_load_edges_stmt = {
-    "load_edges", "SELECT e.parent_id, e.child_id, e.weight_hundredths, e.contributes, e.position, g.kind, g.metric,"
-                  " g.status, g.has_value, g.progress, g.start_value, g.applied_value, g.unit"
-                  " FROM goal_edge e JOIN goal g ON g.id = e.child_id WHERE e.parent_id = ANY ($1::bigint[])"};
+    "load_edges", "SELECT e.parent_id, e.child_id, e.weight_hundredths, e.contributes, g.kind, g.metric, g.status,"
+                  " g.has_value, g.progress, CASE WHEN NOT g.has_value THEN g.start_value END, g.applied_value,"
+                  " nullif(g.unit, '') FROM goal_edge e JOIN goal g ON g.id = e.child_id"
+                  " WHERE e.parent_id = ANY ($1::bigint[])"};
 
 void writer_load_edges_params(const struct writer_work *w, struct gs_pg_params *p)
 {
@@ -190,16 +191,15 @@ void writer_load_edges_read(struct writer_work *w, const struct gs_pg_result *r)
         e->child_id = g->id = gs_pg_get_int8(r, i, 1);
         e->child.weight = gs_pg_is_null(r, i, 2) ? GS_WEIGHT_FREE : gs_pg_get_int4(r, i, 2);
         e->child.contributes = gs_pg_get_bool(r, i, 3);
-        e->child.position = gs_pg_get_int4(r, i, 4);
-        bool known = gs_goal_kind_parse(gs_pg_get_text(r, i, 5), &g->kind);
-        known = gs_goal_metric_parse(gs_pg_get_text(r, i, 6), &g->metric) && known;
-        known = gs_goal_status_parse(gs_pg_get_text(r, i, 7), &g->status) && known;
+        bool known = gs_goal_kind_parse(gs_pg_get_text(r, i, 4), &g->kind);
+        known = gs_goal_metric_parse(gs_pg_get_text(r, i, 5), &g->metric) && known;
+        known = gs_goal_status_parse(gs_pg_get_text(r, i, 6), &g->status) && known;
         (void)known; /* see read_words() */
-        g->has_value = gs_pg_get_bool(r, i, 8);
-        (void)gs_pg_get_dec(r, i, 9, &g->progress); /* NOT NULL */
-        g->has_start = gs_pg_get_dec(r, i, 10, &g->start);
-        g->has_applied = gs_pg_get_dec(r, i, 11, &g->applied_value);
-        g->unit = writer_work_unit(w, gs_pg_get_text(r, i, 12));
+        g->has_value = gs_pg_get_bool(r, i, 7);
+        (void)gs_pg_get_dec(r, i, 8, &g->progress); /* NOT NULL */
+        g->has_start = gs_pg_get_dec(r, i, 9, &g->start);
+        g->has_applied = gs_pg_get_dec(r, i, 10, &g->applied_value);
+        g->unit = writer_work_unit(w, gs_pg_get_text(r, i, 11));
     }
     if (w->edges.n)
         qsort(w->edges.items, w->edges.n, sizeof *w->edges.items, writer_compare_ids);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SPARE_RESULTS 8 /* a message with room for more is not kept */
+
 void writer_pending_init(struct writer_pending *p)
 {
     *p = (struct writer_pending){.ceiling = SIZE_MAX};
@@ -19,6 +21,20 @@ void writer_message_free(struct writer_message *m)
     writer_results_done(&m->results);
     free(m->error);
     free(m);
+}
+
+/* A thousand messages go at once and come again: malloc would sweep them together each time. */
+static void recycle(struct writer_pending *p, struct writer_message *m)
+{
+    if (m->results.cap > SPARE_RESULTS) {
+        writer_message_free(m);
+        return;
+    }
+    rd_kafka_message_destroy(m->m);
+    writer_results_cut(&m->results, 0);
+    free(m->error);
+    *m = (struct writer_message){.next = p->spare, .results = m->results};
+    p->spare = m;
 }
 
 static void drop(struct writer_message *m)
@@ -37,6 +53,11 @@ void writer_pending_done(struct writer_pending *p)
     for (size_t i = 0; i < p->n; i++)
         drop(p->items[i]);
     free(p->items);
+    while (p->spare) {
+        struct writer_message *m = p->spare;
+        p->spare = m->next;
+        writer_message_free(m);
+    }
     writer_pending_init(p);
 }
 
@@ -46,7 +67,9 @@ struct writer_message *writer_pending_add(struct writer_pending *p, rd_kafka_mes
         p->cap = p->cap ? p->cap * 2 : 256;
         p->items = gs_realloc_n(p->items, p->cap, sizeof(struct writer_message *));
     }
-    struct writer_message *item = gs_alloc(sizeof *item);
+    struct writer_message *item = p->spare ? p->spare : gs_alloc(sizeof *item);
+    p->spare = item->next;
+    item->next = NULL;
     item->m = m;
     item->taken_us = gs_mono_us();
     item->epoch = epoch;
@@ -115,7 +138,7 @@ void writer_pending_end(struct writer_pending *p, bool committed)
 {
     if (committed) {
         for (size_t i = 0; i < p->taken; i++)
-            writer_message_free(p->items[i]);
+            recycle(p, p->items[i]);
         p->n -= p->taken;
         memmove(p->items, p->items + p->taken, p->n * sizeof(struct writer_message *));
     }

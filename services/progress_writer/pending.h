@@ -15,10 +15,11 @@ enum writer_letter {
 };
 
 struct writer_message {
-    void *owner;           /* for the dead letter's answer */
-    rd_kafka_message_t *m; /* owned */
-    int64_t taken_us;      /* monotonic */
-    int64_t epoch;         /* of its partition when it was taken */
+    struct writer_message *next; /* of the spare ones */
+    void *owner;                 /* for the dead letter's answer */
+    rd_kafka_message_t *m;       /* owned */
+    int64_t taken_us;            /* monotonic */
+    int64_t epoch;               /* of its partition when it was taken */
     struct writer_results results;
     enum writer_letter letter;
     int tries;          /* of sending the dead letter */
@@ -30,8 +31,9 @@ struct writer_message {
 struct writer_pending {
     struct writer_message **items;
     size_t n, cap;
-    size_t taken;   /* the first ones are in the transaction under way */
-    size_t ceiling; /* messages in one transaction now: less while a bad one is looked for */
+    struct writer_message *spare; /* used up, with room for results; as many as ever were pending at once */
+    size_t taken;                 /* the first ones are in the transaction under way */
+    size_t ceiling;               /* messages in one transaction now: less while a bad one is looked for */
 };
 
 #define WRITER_RESULTS_MAX 20000 /* in one transaction, but for a single message's own */
