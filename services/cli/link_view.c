@@ -95,7 +95,7 @@ static void put_indented(struct gs_buf *b, const char *text)
 
     for (; *text && n < SETTING_SHOWN; text++, n++) {
         if (*text == '\n')
-            gs_buf_printf(b, "\n%*s", LABEL + 2, "");
+            gs_buf_printf(b, "\n%*s", LABEL, "");
         else
             gs_buf_putc(b, (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
     }
@@ -121,7 +121,7 @@ static void put_evidence(struct gs_buf *b, const PGresult *r, int row)
                       cli_in_or_ago(cli_get_int(r, row, "age_seconds"), text));
         if (!cli_is_null(r, row, "source_at"))
             gs_buf_printf(b, ", source's own time %.19sZ", cli_get(r, row, "source_at"));
-        if (!cli_is_null(r, row, "rows_seen"))
+        if (cli_get_int(r, row, "rows_seen") > 0) /* 0, too, when a connector does not tell */
             gs_buf_printf(b, ", of %s row%s", cli_get(r, row, "rows_seen"),
                           gs_str_eq(cli_get(r, row, "rows_seen"), "1") ? "" : "s");
         gs_buf_putc(b, '\n');
