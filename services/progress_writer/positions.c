@@ -16,6 +16,7 @@ struct position {
     int64_t moving_to;    /* in the transaction under way */
     int64_t epoch_in_txn; /* as it was when the transaction was made up */
     bool seen;            /* its row was there, with the epoch we know */
+    bool fenced;          /* taken over, and Kafka has not said that it went */
     bool rewound;         /* the topic began again; the row says more until our first commit */
 };
 
@@ -53,6 +54,7 @@ void writer_positions_hold(struct writer_positions *s, int32_t partition, int64_
     if (!p)
         return;
     p->epoch = epoch;
+    p->fenced = false;
     p->next = next;
     p->rewound = false;
 }
@@ -60,8 +62,27 @@ void writer_positions_hold(struct writer_positions *s, int32_t partition, int64_
 void writer_positions_revoke(struct writer_positions *s, int32_t partition)
 {
     struct position *p = position_of(s, partition);
-    if (p)
-        p->epoch = 0;
+    if (!p)
+        return;
+    p->epoch = 0;
+    p->fenced = false;
+}
+
+static void fence(struct position *p)
+{
+    p->epoch = 0;
+    p->fenced = true;
+}
+
+int32_t writer_positions_next_fenced(struct writer_positions *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (!s->items[i].fenced)
+            continue;
+        s->items[i].fenced = false;
+        return (int32_t)i;
+    }
+    return -1;
 }
 
 int64_t writer_positions_epoch(const struct writer_positions *s, int32_t partition)
@@ -128,7 +149,7 @@ static void read_row(struct writer_positions *s, int32_t partition, int64_t next
         return;
     p->seen = p->epoch_in_txn == epoch;
     if (!p->seen && p->epoch == p->epoch_in_txn)
-        p->epoch = 0;
+        fence(p);
     if (p->seen && next > p->next && !p->rewound) { /* a commit of ours whose answer was lost */
         p->next = next;
         s->stale = true;
@@ -163,7 +184,7 @@ bool writer_positions_check(struct writer_positions *s)
             continue;
         gs_log_warn(&log_ctx, "a partition was taken over", "partition=%" PRId32, s->moving[i]);
         if (p->epoch == p->epoch_in_txn)
-            p->epoch = 0; /* its row is gone */
+            fence(p); /* its row is gone */
         all = false;
     }
     return all;

@@ -18,6 +18,8 @@ struct writer_positions *writer_positions_free(struct writer_positions *s);
 /* As the database said at the assignment; see assign.h. */
 void writer_positions_hold(struct writer_positions *s, int32_t partition, int64_t next, int64_t epoch);
 void writer_positions_revoke(struct writer_positions *s, int32_t partition);
+/* A partition that somebody took over while Kafka lets us read it, each told once; -1: none (any more). */
+int32_t writer_positions_next_fenced(struct writer_positions *s);
 /* 0: not held. */
 int64_t writer_positions_epoch(const struct writer_positions *s, int32_t partition);
 /* What is before is applied already: a commit whose answer was lost turned out to be done. */

@@ -87,12 +87,21 @@ static void isolate(struct writer *w, const char *err)
         writer_letters_bury(w->letters, w->pending.items[0], "apply_failed", err);
 }
 
+static void seek(void *arg, int32_t partition, int64_t next)
+{
+    struct writer *w = arg;
+    if (w->consumer)
+        gs_consumer_seek(w->consumer, WRITER_TOPIC, partition, next);
+}
+
 static void not_committed(struct writer *w, enum writer_end end, const char *err)
 {
     size_t n = w->pending.taken;
     writer_pending_end(&w->pending, false);
-    if (end == WRITER_END_STALE)
+    if (end == WRITER_END_STALE) {
+        writer_assign_fenced(w->assign, seek, w);
         return;
+    }
     w->pause_until_us = gs_mono_us() + gs_backoff_next(&w->backoff);
     if (end == WRITER_END_BROKEN) {
         if (w->broken[0] == '\0')

@@ -315,6 +315,18 @@ def test_a_transaction_that_takes_too_long_is_tried_in_parts(world):
     assert [world.state(g)[0] for g in goals] == [50] * 8
 
 
+@pytest.mark.parametrize("taking", ["UPDATE consumer_offset SET epoch = epoch + 1", "DELETE FROM consumer_offset"])
+def test_a_position_taken_over_is_taken_back_while_kafka_lets_us_read(world, taking):
+    """As after a backup of the database was restored, or when somebody resets the positions for a replay."""
+    org, *_, (a, b), (la, lb) = world.tree()
+    world.apply(world.completed(la, 1, "10"), world.completed(lb, 1, "10"))
+    world.sql(taking + " WHERE partition IN (%s, %s)", la[1] % PARTITIONS, lb[1] % PARTITIONS)
+    world.send(world.completed(la, 2, "20"), world.completed(la, 3, "30"), world.completed(lb, 2, "20"))
+    wait_for("partition taken back", lambda: world.state(a)[0] == 30 and world.state(b)[0] == 20, 40, every=0.2)
+    world.apply(world.completed(la, 4, "40"))
+    assert world.state(a)[0] == 40 and world.observations(a) == 4 and world.observations(b) == 2
+
+
 def test_two_parents_and_weights(world):
     org = world.org()
     left, right, top = world.objective(org), world.objective(org), world.objective(org)
