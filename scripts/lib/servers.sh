@@ -189,7 +189,9 @@ broker_start() {
         kafka_start
         set_state broker kafka
     else
-        say "    no JVM or no Maven repository: using goalsync-devbroker, an in-memory stand-in that forgets everything when stopped"
+        local why="no JVM or no Maven repository: "
+        [ "${GOALSYNC_BROKER:-kafka}" = kafka ] || why=
+        say "    ${why}using goalsync-devbroker, an in-memory stand-in for Kafka that forgets everything when stopped"
         devbroker_start "$("$build_dir/bin/goalsync" topics create --print)"
         set_state broker devbroker
     fi

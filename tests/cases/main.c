@@ -185,7 +185,9 @@ static bool run_case(struct run *r)
     int tried;
 
     r->asked_wrongly = false;
-    if (rc != GS_OK || r->c->refused)
+    if (r->print && rc != GS_OK && !r->c->refused)
+        good = run_refused(r, rc, &err);
+    else if (rc != GS_OK || r->c->refused)
         good = r->print || run_refused(r, rc, &err);
     else
         good = run_task(r, &settings);
