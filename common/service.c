@@ -368,6 +368,8 @@ int gs_service_main(const struct gs_service_spec *spec, int argc, char **argv)
 {
     struct gs_service svc = {.spec = spec, .exit_code = EXIT_FATAL};
     int exit_code = EXIT_CONFIG;
+    /* libuv looks names up on these threads: four dead name servers must not hold up everybody's look-ups. */
+    setenv("UV_THREADPOOL_SIZE", "32", 0);
     gs_log_init(spec->name, "info");
     name_instance(&svc);
     if (take_args(&svc, argc, argv)) {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TARGETS_MAX 10000              /* links of one batch */
+#define TARGETS_MAX 1000               /* as many as a worker takes in one request */
 #define TEXTS_MAX   (16 * 1024 * 1024) /* settings of one batch */
 #define MESSAGE_MAX (32 * 1024 * 1024) /* the brokers refuse far smaller ones */
 
@@ -93,7 +93,8 @@ static void set_times(const struct sched_wire *w, const struct gs_pg_result *r, 
     } else {
         /* When the next slot comes, this one is no use any more. */
         q->kind = GOALSYNC__V1__FETCH_KIND__FETCH_KIND_SCHEDULED;
-        q->slot_us = at - w->period_us;
+        /* A retry has a slot of its own: the batch's may be applied by now, when it was a Sync now that failed. */
+        q->slot_us = q->attempt > 1 ? q->requested_at_us : at - w->period_us;
         q->expires_at_us = at;
     }
 }

@@ -139,9 +139,8 @@ class Rig:
         def lag():
             done = subprocess.run([str(self.bin / "goalsync-bench"), "status", "--json"], env=self.settings("operator", GOALSYNC_READY_FILE=""),
                                   capture_output=True, text=True)
-            if not done.stdout:  # Kafka has just been started
-                return 1
-            return sum(lane["lag"] for lane in json.loads(done.stdout)["lag"] if lane["group"] == group)
+            lanes = [lane for lane in json.loads(done.stdout)["lag"] if lane["group"] == group] if done.stdout else []
+            return sum(lane["lag"] for lane in lanes) if lanes else None  # Kafka has just been started
         self.service(service, program)
         wait_for(f"{service} has caught up", lambda: lag() == 0, 120, 0.5)
         self.stop(service)

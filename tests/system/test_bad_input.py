@@ -15,7 +15,7 @@ ANSWERS = [
     ("SELECT * FROM nowhere", "nowhere"),
     ("SELECT 1; SELECT 2", "multiple commands"),
     ("WITH x AS (INSERT INTO metric VALUES (9, 9) RETURNING id) SELECT id FROM x", ""),
-    ("SELECT repeat('9', 100)::numeric", "20 digits"),
+    ("SELECT repeat('9', 100)::numeric", "20 digits before"),
 ]
 
 

@@ -59,8 +59,9 @@ static void test_private(void **state)
 static void test_never(void **state)
 {
     static const char *const addresses[] = {
-        "0.0.0.0", "0.1.2.3", "169.254.169.254",        "224.0.0.1",     "255.255.255.255",   "::",
-        "fe80::1", "ff02::1", "::ffff:169.254.169.254", "2002:7f00:1::", "64:ff9b::a9fe:a9fe"};
+        "0.0.0.0",           "0.1.2.3", "100.100.100.200", "fd00:ec2::254", "169.254.169.254",        "224.0.0.1",
+        "255.255.255.255",   "::",      "fe80::1",         "ff02::1",       "::ffff:169.254.169.254", "2002:7f00:1::",
+        "64:ff9b::a9fe:a9fe"};
 
     (void)state;
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {

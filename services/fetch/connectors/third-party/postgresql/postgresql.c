@@ -149,7 +149,13 @@ static enum gs_rc parse_value(const char *type, const char *value, struct gs_dec
         return gs_fail(err, GS_REJECT, "the query gave NaN (not a number); it must give exactly one number");
     if (strstr(value, "Infinity"))
         return gs_fail(err, GS_REJECT, "the query gave an infinite value; it must give exactly one number");
-    return is_float(type) ? parse_float(value, ret, err) : gs_dec_parse(value, strlen(value), ret, err);
+    if (is_float(type))
+        return parse_float(value, ret, err);
+    if (gs_dec_parse(value, strlen(value), ret, NULL) == GS_OK)
+        return GS_OK;
+    return gs_fail(err, GS_REJECT,
+                   "the query gave a number of more than 20 digits before or 18 after the point; "
+                   "round it in the query, for example round(..., 6)");
 }
 
 /* ---- the answer ---- */
