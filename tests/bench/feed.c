@@ -41,7 +41,6 @@ static size_t pack_requested(const struct feed *f, int64_t i, uint8_t *dst)
     m.request_id = id;
     m.org_id = 1;
     m.connection_id = i % f->connections + 1;
-    m.connection_version = 1;
     m.batch_id = i;
     m.kind = GOALSYNC__V1__FETCH_KIND__FETCH_KIND_SCHEDULED;
     m.slot_us = f->slot_us;
