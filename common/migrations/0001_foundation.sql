@@ -201,6 +201,14 @@ BEGIN
     NEW.paused_reason := connection_gates(NEW);
     RETURN NEW;
 END $$;
+-- Workers remember connections; they are told at once.
+CREATE FUNCTION connection_gates_tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('goalsync_gates', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER connection_gates_tell AFTER UPDATE OF paused_reason, stopped_reason ON connection
+    FOR EACH STATEMENT EXECUTE FUNCTION connection_gates_tell();
 CREATE TRIGGER connection_gates_set BEFORE INSERT OR UPDATE OF stopped_reason, connector, org_id ON connection
     FOR EACH ROW EXECUTE FUNCTION connection_gates_set();
 

@@ -26,6 +26,7 @@ struct fetch_conns {
     struct fetch_conn *retries;
     struct gs_timer *retry_timer;
     struct gs_pg_params *params;
+    int64_t gates_changed_us; /* monotonic; what was loaded before is not trusted any more. 0: never */
     struct gs_metric *from_memory, *from_redis, *from_database;
 };
 
@@ -119,7 +120,6 @@ static void loaded(struct fetch_conn *c)
     struct fetch_conns *cs = c->owner;
 
     c->loaded = true;
-    c->loaded_at_us = gs_mono_us();
     if (c->version < c->wanted)
         c->version = c->wanted; /* a request that is ahead of the database: do not load in circles */
     list_first(c);
@@ -244,9 +244,16 @@ static void load_from_database(struct fetch_conn *c)
 
     gs_pg_params_clear(cs->params);
     gs_pg_add_int8(cs->params, c->id);
+    c->load_began_us = gs_mono_us();
     c->asked = c->wanted;
     c->refs++;
     gs_pg_query(cs->spec.pg, &stmt, cs->params, on_row, c);
+}
+
+/* A copy in Redis does not know of gates that were closed after it was made. */
+static bool trusts_copies(const struct fetch_conns *cs)
+{
+    return !cs->gates_changed_us || gs_mono_us() - cs->gates_changed_us > FETCH_CONN_CACHE_SECONDS * INT64_C(1000000);
 }
 
 static void on_copy(void *arg, enum gs_rc rc, const redisReply *reply, const char *err)
@@ -254,7 +261,7 @@ static void on_copy(void *arg, enum gs_rc rc, const redisReply *reply, const cha
     struct fetch_conn *c = arg;
 
     (void)err;
-    if (rc == GS_OK && reply->type == REDIS_REPLY_STRING && c->asked == c->wanted &&
+    if (rc == GS_OK && reply->type == REDIS_REPLY_STRING && c->asked == c->wanted && trusts_copies(c->owner) &&
         fetch_conn_fill_sealed(c, &c->owner->spec, reply->str, reply->len)) {
         gs_metric_add(c->owner->from_redis, 1);
         loaded(c);
@@ -270,7 +277,8 @@ static void load(struct fetch_conn *c)
     char key[KEY_MAX];
     const char *argv[] = {"GET", key};
 
-    if (!redis || !gs_redis_up(redis)) {
+    c->load_began_us = gs_mono_us();
+    if (!redis || !gs_redis_up(redis) || !trusts_copies(c->owner)) {
         load_from_database(c);
         return;
     }
@@ -286,9 +294,9 @@ static void load(struct fetch_conn *c)
 
 static bool usable(const struct fetch_conn *c, int32_t version)
 {
-    if (c->version < version)
+    if (c->version < version || c->load_began_us < c->owner->gates_changed_us)
         return false;
-    return c->outcome == FETCH_OUTCOME_OK || gs_mono_us() - c->loaded_at_us < REFUSED_KEEP_US;
+    return c->outcome == FETCH_OUTCOME_OK || gs_mono_us() - c->load_began_us < REFUSED_KEEP_US;
 }
 
 static void enqueue(struct fetch_conn *c, struct fetch_conn_wait *wait)
@@ -309,6 +317,11 @@ void fetch_conn_cancel(struct fetch_conn_wait *wait)
     if (wait->next)
         wait->next->at = wait->at;
     wait->conn = NULL;
+}
+
+void fetch_conns_gates_changed(struct fetch_conns *cs)
+{
+    cs->gates_changed_us = gs_mono_us();
 }
 
 struct fetch_conn *fetch_conns_get(struct fetch_conns *cs, int64_t id, int32_t version, struct fetch_conn_wait *wait)

@@ -35,7 +35,7 @@ struct fetch_conn {
     int32_t wanted, asked; /* the newest version wanted; the one the load under way was begun for */
     unsigned refs;
     bool loaded, listed;
-    int64_t loaded_at_us; /* monotonic */
+    int64_t load_began_us; /* monotonic */
     struct fetch_conn *next_in_bucket, *older, *newer, *next_retry;
     struct fetch_conn_wait *waits;
 };
@@ -64,6 +64,9 @@ struct fetch_conns *fetch_conns_free(struct fetch_conns *cs);
 /* The connection in at least that version, held; or null: wait->fn is called later, once. Many waiters share one load.
  */
 struct fetch_conn *fetch_conns_get(struct fetch_conns *cs, int64_t id, int32_t version, struct fetch_conn_wait *wait);
+/* A gate may have been opened or closed: from now on every connection is read from PostgreSQL before it is used again.
+ */
+void fetch_conns_gates_changed(struct fetch_conns *cs);
 void fetch_conn_cancel(struct fetch_conn_wait *wait); /* harmless when not waiting */
 void fetch_conn_release(struct fetch_conn *c);
 void fetch_conn_limit(struct fetch_conn *c, int64_t until_us, const char *why);

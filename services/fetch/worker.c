@@ -110,9 +110,37 @@ static bool start_consumer(struct fetch_worker *w, struct gs_err *err)
     return w->consumer || !w->n_lanes;
 }
 
+static void ignore_answer(void *arg, const struct gs_pg_result *r)
+{
+    (void)arg, (void)r;
+}
+
+/* While the connection was down, a gate may have been closed unheard; at the start nothing is cached here yet. */
+static void on_database(void *arg, bool up)
+{
+    static const struct gs_pg_stmt listen = {NULL, "LISTEN goalsync_gates"};
+    struct fetch_worker *w = arg;
+
+    if (!up)
+        return;
+    gs_pg_query(w->pg, &listen, NULL, ignore_answer, NULL);
+    if (w->was_up)
+        fetch_conns_gates_changed(w->conns);
+    w->was_up = true;
+}
+
+static void on_gates(void *arg, const char *channel, const char *payload)
+{
+    struct fetch_worker *w = arg;
+
+    (void)channel, (void)payload;
+    fetch_conns_gates_changed(w->conns);
+}
+
 static bool start_clients(struct fetch_worker *w, struct gs_err *err)
 {
-    const struct gs_pg_conf pg = {.application_name = gs_service_name(w->service)};
+    const struct gs_pg_conf pg = {
+        .application_name = gs_service_name(w->service), .state = on_database, .notified = on_gates, .arg = w};
     struct fetch_conns_spec conns = {.loop = w->loop, .category = w->category};
 
     w->keyring = gs_keyring_from_env(w->category, err);

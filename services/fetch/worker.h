@@ -71,6 +71,7 @@ struct fetch_worker {
     struct gs_consumer *consumer;
     struct gs_offsets *offsets;
     struct fetch_conns *conns;
+    bool was_up; /* the database, before */
 
     struct fetch_lane *lanes; /* the urgent ones first */
     size_t n_lanes, next_lane;

@@ -278,6 +278,17 @@ def test_connections_that_cannot_be_used(world):
     assert m.outcome == OUTCOME("FETCH_OUTCOME_RETRY") and m.error
 
 
+def test_a_gate_that_closes_stops_requests_already_queued(world):
+    connection = world.connect("scripted")
+    assert world.ask("1", connection=connection).outcome == OUTCOME("FETCH_OUTCOME_OK")
+    world.fleet.sql("UPDATE connection SET stopped_reason = 'enough' WHERE id = %s", connection)
+    # The same version as before: what is in memory and in Redis says that it may be used.
+    m = world.ask("1", connection=connection)
+    assert m.outcome == OUTCOME("FETCH_OUTCOME_EXPIRED") and m.error == "paused: enough"
+    world.fleet.sql("UPDATE connection SET stopped_reason = NULL WHERE id = %s", connection)
+    assert world.ask("1", connection=connection).outcome == OUTCOME("FETCH_OUTCOME_OK")
+
+
 def test_newer_version_is_loaded(world):
     connection = world.connect("scripted", base_url=world.source.url + "/s-404")
     assert world.ask("1", connection=connection).outcome != OUTCOME("FETCH_OUTCOME_OK")
