@@ -165,7 +165,7 @@ auto.create.topics.enable=false
 CONF
     java=(java -Xmx512m -XX:+UseSerialGC -cp "$kafka_libs/*" "-Dlog4j2.configurationFile=$root/scripts/kafka/log4j2.properties")
     if [ ! -f "$dir/data/meta.properties" ]; then
-        logged kafka-format "${java[@]}" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-22)" \
+        logged kafka-format "${java[@]}" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'A_' | cut -c1-22)" \
             -c "$dir/server.properties" || die "formatting Kafka's storage failed"
     fi
     spawn kafka "${java[@]}" kafka.Kafka "$dir/server.properties"
