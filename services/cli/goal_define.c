@@ -221,7 +221,7 @@ enum cli_exit cli_goal_edit(struct cli *c)
         "WHERE id = $1",
         CLI_WITH(id, d.title, d.metric, d.mode, d.start, d.target, d.risk, d.unit, d.from, d.to, owner));
     if (rc == CLI_OK)
-        rc = cli_recompute(c, id);
+        rc = cli_recompute_with(c, id, &(struct cli_change){.edited = true});
     if (rc == CLI_OK)
         rc = cli_audit(c, c->org, "goal.edited", "goal", id);
     if (rc == CLI_OK)

@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Beside enum gs_goal_change: the definition is another one. That is a new version even when nothing looks different,
+ * so that a progress writer that read the old definition notices. */
+#define EDITED 0x8000u
+
 struct node {
     struct gs_goal goal, before;
     int64_t version;
@@ -206,7 +210,7 @@ static enum cli_exit store(struct cli *c, struct graph *graph, struct node *n, u
         shown[GS_DEC_TEXT];
     enum cli_exit rc;
 
-    n->version += (changes & GS_CHANGED_VISIBLE) != 0;
+    n->version += (changes & (GS_CHANGED_VISIBLE | EDITED)) != 0;
     snprintf(id, sizeof(id), "%lld", (long long)g->id);
     snprintf(version, sizeof(version), "%lld", (long long)n->version);
     rc = cli_exec(
@@ -224,7 +228,7 @@ static enum cli_exit store(struct cli *c, struct graph *graph, struct node *n, u
                       "INSERT INTO activity (org_id, goal_id, kind, data) VALUES ($1, $2, 'status_changed', "
                       "jsonb_build_object('from', $3::text, 'to', $4::text))",
                       CLI_WITH(c->org, id, gs_goal_status_name(n->before.status), gs_goal_status_name(g->status)));
-    if (rc == CLI_OK && (changes & GS_CHANGED_VISIBLE))
+    if (rc == CLI_OK && (changes & (GS_CHANGED_VISIBLE | EDITED)))
         put_event(graph, n, cause, c->org);
     return rc;
 }
@@ -251,6 +255,8 @@ static enum cli_exit walk(struct cli *c, struct graph *graph, const struct cli_c
     unsigned changes;
     enum cli_exit rc = change_first(c, graph, change, &changes);
 
+    if (change->edited)
+        changes |= EDITED;
     for (int i = 0; i < graph->n_nodes && graph->nodes[i].above && rc == CLI_OK; i++) {
         size_t n_children;
         struct gs_goal_child *children = children_of(graph, graph->nodes[i].goal.id, &n_children);

@@ -10,6 +10,7 @@
 struct cli_change {
     const struct gs_check_in *check_in;
     bool resume;
+    bool edited; /* the goal's definition was changed in this transaction */
 };
 
 enum cli_exit cli_recompute(struct cli *c, const char *goal) GS_MUST_CHECK;

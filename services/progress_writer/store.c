@@ -68,7 +68,8 @@ static const struct gs_pg_stmt linked_stmt = {
     "store_linked",
     "UPDATE goal g SET " STATE_SET ", last_slot = u.slot, fetched_at = u.fetched, source_at = u.source"
     " FROM unnest(" STATE_TYPES ", $12::bigint[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[])"
-    " AS u(" STATE_NAMES ", before, slot, fetched, source) WHERE g.id = u.id AND g.version = u.before"};
+    " AS u(" STATE_NAMES ", before, slot, fetched, source) WHERE g.id = u.id AND g.version = u.before"
+    " AND (g.last_slot IS NULL OR g.last_slot < u.slot)"};
 
 static size_t pick_links(const struct writer_work *w, bool changed, const struct writer_link **ret)
 {

@@ -427,6 +427,15 @@ def test_the_life_of_a_link(org):
     org.ok("connection", "delete", c)
 
 
+def test_an_edit_is_a_new_version_even_when_nothing_looks_different(org):
+    """A progress writer that read the old definition must not store what it worked out from it."""
+    goal = key_result(org, "KR")
+    version = org.one("SELECT version FROM goal")
+    org.ok("goal", "edit", goal, "--target", "80")
+    assert org.one("SELECT version FROM goal") == version + 1
+    assert org.one("SELECT count(*) FROM outbox") >= 1
+
+
 def test_links_with_equal_settings_travel_together(org):
     connection(org)
     ids = [org.ok("link", "create", "--goal", key_result(org, f"KR {i}"), "--connection", "Shop", "--set", "query=SELECT 1")["id"] for i in range(3)]
