@@ -73,6 +73,7 @@ struct writer_message *writer_pending_add(struct writer_pending *p, rd_kafka_mes
     item->m = m;
     item->taken_us = gs_mono_us();
     item->epoch = epoch;
+    p->bytes += m->len;
     return p->items[p->n++] = item;
 }
 
@@ -82,10 +83,12 @@ void writer_pending_sift(struct writer_pending *p, const struct writer_positions
     for (size_t i = 0; i < p->n; i++) {
         struct writer_message *m = p->items[i];
         if (m->epoch == writer_positions_epoch(s, m->m->partition) &&
-            m->m->offset >= writer_positions_next(s, m->m->partition))
+            m->m->offset >= writer_positions_next(s, m->m->partition)) {
             p->items[kept++] = m;
-        else
-            drop(m);
+            continue;
+        }
+        p->bytes -= m->m->len;
+        drop(m);
     }
     p->n = kept;
 }
@@ -137,8 +140,10 @@ size_t writer_pending_take(struct writer_pending *p, size_t max, struct writer_w
 void writer_pending_end(struct writer_pending *p, bool committed)
 {
     if (committed) {
-        for (size_t i = 0; i < p->taken; i++)
+        for (size_t i = 0; i < p->taken; i++) {
+            p->bytes -= p->items[i]->m->len;
             recycle(p, p->items[i]);
+        }
         p->n -= p->taken;
         memmove(p->items, p->items + p->taken, p->n * sizeof(struct writer_message *));
     }

@@ -31,6 +31,7 @@ struct writer_message {
 struct writer_pending {
     struct writer_message **items;
     size_t n, cap;
+    size_t bytes;                 /* of all pending messages */
     struct writer_message *spare; /* used up, with room for results; as many as ever were pending at once */
     size_t taken;                 /* the first ones are in the transaction under way */
     size_t ceiling;               /* messages in one transaction now: less while a bad one is looked for */

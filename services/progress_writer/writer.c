@@ -11,9 +11,14 @@
 
 /* ---- when a transaction begins ---- */
 
+/* Messages may be a megabyte each: once that much is pending the rest waits in Kafka. */
+#define PENDING_BYTES_MAX (64 << 20)
+
 static size_t room(const struct writer *w)
 {
     size_t ceiling = 2 * (size_t)writer_settings.batch;
+    if (w->pending.bytes >= PENDING_BYTES_MAX)
+        return 0;
     return w->pending.n < ceiling ? ceiling - w->pending.n : 0;
 }
 
