@@ -1,0 +1,9 @@
+/* The tables of ops/; each is defined in the file of its name. */
+#ifndef GATEWAY_OPS_H
+#define GATEWAY_OPS_H
+
+#include "services/gateway/call.h"
+
+extern const struct gw_op gw_ops_meta[];
+
+#endif
