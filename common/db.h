@@ -15,8 +15,8 @@
 
 /* What the server, or the way to it, refused. */
 struct gs_db_error {
-    enum gs_rc rc;       /* RETRY: unreachable, lost, deadlock, serialization; REJECT: the data; FATAL: rights, schema */
-    char state[6];       /* SQLSTATE; "" when the server could not be asked */
+    enum gs_rc rc; /* RETRY: unreachable, lost, deadlock, serialization; REJECT: the data; FATAL: rights, schema */
+    char state[6]; /* SQLSTATE; "" when the server could not be asked */
     char constraint[64]; /* "" when none was violated */
     bool ours;           /* raised by a trigger or function of the schema: its text is a sentence for people */
     char text[400];      /* one line; never a parameter's value, unless ours */

@@ -18,8 +18,8 @@ struct gw_proof {
     int64_t account;        /* of a verified JWT */
 };
 /* Reads Authorization and Cookie (each may be null). A JWT is verified (signature by the issuer's keys, iss, aud, exp,
- * nbf, alg) and its account looked up by db or remembered. GS_REJECT: malformed; GS_DENIED: not valid (any more), with a sentence
- * that names no secret; GS_RETRY: the issuer's keys cannot be had. Runs on worker threads; thread-safe. */
+ * nbf, alg) and its account looked up by db or remembered. GS_REJECT: malformed; GS_DENIED: not valid (any more), with
+ * a sentence that names no secret; GS_RETRY: the issuer's keys cannot be had. Runs on worker threads; thread-safe. */
 enum gs_rc gw_auth_read(struct gs_db *db, const char *authorization, const char *cookie, struct gw_proof *ret,
                         struct gs_err *err) GS_MUST_CHECK;
 

@@ -80,10 +80,11 @@ int gw_no_content(struct gw_call *c); /* 204 */
 /* For an answer that is put together: its buffer (GW_ANSWER_MAX), then its status. */
 struct gs_buf *gw_out(struct gw_call *c);
 int gw_answer_out(struct gw_call *c, int status);
-/* A page: rows of (JSON, cursor), one more than the limit when there is more. {"items":[…],"next_cursor":…}. Clears r. */
+/* A page: rows of (JSON, cursor), one more than the limit when there is more. {"items":[…],"next_cursor":…}. Clears r.
+ */
 int gw_answer_page(struct gw_call *c, PGresult *r);
-/* The page's parameters: how many rows to ask for (limit + 1, as text), and the cursor that was given; null: the start. A
- * cursor is what the second column held, unreadable for clients, and refused when it was not made by us. */
+/* The page's parameters: how many rows to ask for (limit + 1, as text), and the cursor that was given; null: the start.
+ * A cursor is what the second column held, unreadable for clients, and refused when it was not made by us. */
 const char *gw_page_rows(struct gw_call *c);
 const char *gw_page_cursor(struct gw_call *c);
 void gw_header_set(struct gw_call *c, const char *name, const char *value); /* Location, Content-Disposition */
@@ -101,8 +102,8 @@ int gw_not_found(struct gw_call *c, const char *what); /* "goal" */
 int gw_forbidden(struct gw_call *c, const char *fmt, ...) GS_PRINTF(2, 3);
 
 /* ---- the audit ----
- * action: "connection.created"; kind and public id of the target: "connection", its public id; detail: a JSON object or null,
- * never with a secret. The actor and the request's id are added. False: failed, see gw_status(). */
+ * action: "connection.created"; kind and public id of the target: "connection", its public id; detail: a JSON object or
+ * null, never with a secret. The actor and the request's id are added. False: failed, see gw_status(). */
 bool gw_audit(struct gw_call *c, const char *action, const char *kind, const char *public_id,
               const char *detail) GS_MUST_CHECK;
 

@@ -1,4 +1,5 @@
-/* Tells the world what a person did to a goal: an event on topic goal.noted, by the outbox, in the call's transaction. */
+/* Tells the world what a person did to a goal: an event on topic goal.noted, by the outbox, in the call's transaction.
+ */
 #ifndef GATEWAY_NOTE_H
 #define GATEWAY_NOTE_H
 

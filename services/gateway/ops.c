@@ -2,5 +2,6 @@
 #include "services/gateway/ops.h"
 
 const struct gw_op *const gw_ops[] = {
-    gw_ops_meta, NULL,
+    gw_ops_meta,
+    NULL,
 };
