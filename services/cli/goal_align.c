@@ -162,7 +162,9 @@ static enum cli_exit require_project(struct cli *c, const char *goal)
 enum cli_exit cli_goal_task(struct cli *c)
 {
     char goal[CLI_ID_TEXT];
-    enum cli_exit rc = cli_db_open(c);
+    enum cli_exit rc = cli_has(c, "add") && !*cli_opt(c, "add")
+                           ? cli_fail(c, CLI_USAGE, "--add is empty; a task needs a title")
+                           : cli_db_open(c);
 
     if (rc == CLI_OK)
         rc = cli_find(c, CLI_GOAL, cli_arg(c, 0), goal);

@@ -134,6 +134,10 @@ enum cli_exit cli_goal_create(struct cli *c)
 
     d.metric = d.metric ? d.metric : "percent";
     d.mode = d.mode ? d.mode : "manual";
+    if (rc == CLI_OK && cli_has(c, "weight") && !cli_has(c, "parent"))
+        rc = cli_fail(c, CLI_USAGE, "--weight is the goal's share in a parent; give the --parent, too");
+    if (rc == CLI_OK && !*d.title)
+        rc = cli_fail(c, CLI_USAGE, "--title is empty; a goal needs one");
     if (rc == CLI_OK)
         rc = cli_db_open(c);
     if (rc == CLI_OK)

@@ -23,7 +23,8 @@ static void put_title(const struct cli_tree *t, const char *note, int columns, s
     char text[300];
     struct gs_buf name;
 
-    snprintf(text, sizeof(text), "   %d goal%s", goals, goals == 1 ? "" : "s");
+    snprintf(text, sizeof(text), "   %s%d goal%s", goals == CLI_GOALS_MAX ? "the first " : "", goals,
+             goals == 1 ? "" : "s");
     room -= cli_width(text) + 11 + (failing ? 12 : 0);
     gs_buf_init(&name, 1024);
     cli_put_cell(&name, cli_get(t->org, 0, "name"),

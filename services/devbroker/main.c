@@ -36,12 +36,13 @@ static int refuse(const char *what, const char *which)
     return -1;
 }
 
-/* 0: go on; 1: help was given; -1: refused. */
+/* 0: go on; 1: help or the version was given; -1: refused. */
 static int read_arguments(int argc, char **argv, struct arguments *ret)
 {
     static const struct option options[] = {{"topics", required_argument, NULL, 't'},
                                             {"bootstrap-file", required_argument, NULL, 'f'},
                                             {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
                                             {0}};
     int option;
 
@@ -52,6 +53,9 @@ static int read_arguments(int argc, char **argv, struct arguments *ret)
             ret->file = optarg;
         } else if (option == 'h') {
             printf("%s%s", usage, warning);
+            return 1;
+        } else if (option == 'v') {
+            printf("goalsync-devbroker %s\n", GOALSYNC_VERSION);
             return 1;
         } else {
             return -1; /* getopt has said why */

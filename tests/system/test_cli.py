@@ -167,7 +167,8 @@ def test_every_command_explains_itself():
     (["goal", "create", "--kind", "objective"], "--title"), (["goal", "show"], "GOAL is missing"), (["goal", "show", "1", "2"], "too many"),
     (["goal", "create", "--title", "x", "--title", "y"], "twice"), (["goal", "list", "--watch=1"], "switch"), (["sync", "-x"], "two dashes"),
     (["goal", "create", "--title", "x", "--kind", "wish"], "key-result"), (["topics", "create", "--partitions", "0"], "1 to 1000"),
-    (["sync"], "exactly one"),
+    (["sync"], "exactly one"), (["goal", "create", "--title", "x", "--kind", "objective", "--weight", "5"], "--parent"),
+    (["goal", "create", "--title", "", "--kind", "objective"], "--title is empty"), (["goal", "task", "1", "--add", ""], "--add is empty"),
 ])
 def test_wrong_usage_is_one_sentence(args, says):
     done = subprocess.run([PROGRAM, *args], capture_output=True, text=True, env={})
