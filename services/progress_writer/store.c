@@ -30,10 +30,13 @@
                     "u.progress,"                                                                                      \
                     " raw_progress = u.raw, has_value = u.has_value, applied_at = CASE WHEN u.moved THEN now() ELSE "  \
                     "g.applied_at END"
-#define STATE_TYPES                                                                                                    \
-    "$1::bigint[], $2::bigint[], $3::int[], $4::int[], $5::bool[], $6::numeric[], $7::numeric[], $8::numeric[],"       \
-    " $9::numeric[], $10::bool[], $11::bool[]"
-#define STATE_NAMES "id, version, override, status, by_hand, auto, applied, progress, raw, has_value, moved"
+/* A row from each step through the arrays. Not FROM unnest(a, b, ...): that copies each array into a store of its own
+ * first, and each row out of all of them. */
+#define STATE_ROWS                                                                                                     \
+    "unnest($1::bigint[]) AS id, unnest($2::bigint[]) AS version, unnest($3::int[]) AS override,"                      \
+    " unnest($4::int[]) AS status, unnest($5::bool[]) AS by_hand, unnest($6::numeric[]) AS auto,"                      \
+    " unnest($7::numeric[]) AS applied, unnest($8::numeric[]) AS progress, unnest($9::numeric[]) AS raw,"              \
+    " unnest($10::bool[]) AS has_value, unnest($11::bool[]) AS moved"
 
 static void put_dec(struct gs_pg_params *p, bool has, struct gs_dec d)
 {
@@ -65,11 +68,11 @@ static int64_t version_before(const struct writer_goal *g)
 }
 
 static const struct gs_pg_stmt linked_stmt = {
-    "store_linked",
-    "UPDATE goal g SET " STATE_SET ", last_slot = u.slot, fetched_at = u.fetched, source_at = u.source"
-    " FROM unnest(" STATE_TYPES ", $12::bigint[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[])"
-    " AS u(" STATE_NAMES ", before, slot, fetched, source) WHERE g.id = u.id AND g.version = u.before"
-    " AND (g.last_slot IS NULL OR g.last_slot < u.slot)"};
+    "store_linked", "UPDATE goal g SET " STATE_SET ", last_slot = u.slot, fetched_at = u.fetched, source_at = u.source"
+                    " FROM (SELECT " STATE_ROWS ", unnest($12::bigint[]) AS before, unnest($13::timestamptz[]) AS slot,"
+                    " unnest($14::timestamptz[]) AS fetched, unnest($15::timestamptz[]) AS source) u WHERE g.id = u.id "
+                    "AND g.version = u.before"
+                    " AND (g.last_slot IS NULL OR g.last_slot < u.slot)"};
 
 static size_t pick_links(const struct writer_work *w, bool changed, const struct writer_link **ret)
 {
@@ -103,8 +106,8 @@ static size_t linked_params(const struct writer_work *w, struct gs_pg_params *p)
 /* An unchanged poll moves three instants and nothing else. */
 static const struct gs_pg_stmt polled_stmt = {
     "store_polled", "UPDATE goal g SET last_slot = u.slot, fetched_at = u.fetched, source_at = u.source"
-                    " FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[]) AS u(id, "
-                    "slot, fetched, source)"
+                    " FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::timestamptz[]) AS slot,"
+                    " unnest($3::timestamptz[]) AS fetched, unnest($4::timestamptz[]) AS source) u"
                     " WHERE g.id = u.id AND (g.last_slot IS NULL OR g.last_slot < u.slot)"};
 
 static size_t polled_params(const struct writer_work *w, struct gs_pg_params *p)
@@ -116,8 +119,8 @@ static size_t polled_params(const struct writer_work *w, struct gs_pg_params *p)
     return n;
 }
 
-static const struct gs_pg_stmt state_stmt = {"store_state", "UPDATE goal g SET " STATE_SET " FROM unnest(" STATE_TYPES
-                                                            ") AS u(" STATE_NAMES ") WHERE g.id = u.id"};
+static const struct gs_pg_stmt state_stmt = {"store_state", "UPDATE goal g SET " STATE_SET " FROM (SELECT " STATE_ROWS
+                                                            ") u WHERE g.id = u.id"};
 
 static size_t state_params(const struct writer_goal *items, size_t count, struct gs_pg_params *p)
 {
@@ -145,8 +148,9 @@ static size_t ancestors_params(const struct writer_work *w, struct gs_pg_params 
 static const struct gs_pg_stmt observations_stmt = {
     "store_observations",
     "INSERT INTO observation (goal_id, slot, org_id, link_id, revision, rows_seen, fetched_at, source_at, value)"
-    " SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::int[], $6::int[],"
-    " $7::timestamptz[], $8::timestamptz[], $9::numeric[]) ON CONFLICT DO NOTHING"};
+    " SELECT unnest($1::bigint[]), unnest($2::timestamptz[]), unnest($3::bigint[]), unnest($4::bigint[]),"
+    " unnest($5::int[]), unnest($6::int[]), unnest($7::timestamptz[]), unnest($8::timestamptz[]), unnest($9::numeric[])"
+    " ON CONFLICT DO NOTHING"};
 
 static size_t observations_params(const struct writer_work *w, struct gs_pg_params *p)
 {
@@ -167,7 +171,8 @@ static size_t observations_params(const struct writer_work *w, struct gs_pg_para
 static const struct gs_pg_stmt activities_stmt = {
     "store_activities",
     "INSERT INTO activity (org_id, goal_id, kind, data) SELECT org_id, goal_id, kind, data::jsonb"
-    " FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) AS u(org_id, goal_id, kind, data)"};
+    " FROM (SELECT unnest($1::bigint[]) AS org_id, unnest($2::bigint[]) AS goal_id, unnest($3::text[]) AS kind,"
+    " unnest($4::text[]) AS data) u"};
 
 static size_t activities_params(const struct writer_work *w, struct gs_pg_params *p)
 {
