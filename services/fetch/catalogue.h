@@ -1,5 +1,5 @@
 /* All connectors that were built in, and what their forms accept. Data and pure functions; used by the workers, the CLI
- * and the gateway. */
+ * and the gateway, from any thread. */
 #ifndef FETCH_CATALOGUE_H
 #define FETCH_CATALOGUE_H
 

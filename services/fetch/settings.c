@@ -2,6 +2,7 @@
 #include "services/fetch/catalogue.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -229,14 +230,25 @@ static bool check_required(const struct fetch_settings *s, struct gs_err *err)
     return true;
 }
 
-/* One parser for all: a worker reads settings with every request. */
-static struct gs_json *parser(void)
-{
-    static struct gs_json *json;
+/* One parser for all: a worker reads settings with every request. Locked for the gateway, which has many threads. */
+static pthread_mutex_t parser_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct gs_json *parser;
 
-    if (!json)
-        json = gs_json_new(FETCH_SETTINGS_MAX, JSON_DEPTH);
-    return json;
+static bool read_members(struct reading *r, const char *json, size_t len)
+{
+    bool good = false;
+
+    pthread_mutex_lock(&parser_lock);
+    if (!parser)
+        parser = gs_json_new(FETCH_SETTINGS_MAX, JSON_DEPTH);
+    if (gs_json_parse(parser, json, len, r->err) != GS_OK)
+        r->failed = true;
+    else if (gs_json_type(parser, "") != GS_JSON_OBJECT)
+        gs_fail(r->err, GS_REJECT, "the settings are not a JSON object");
+    else
+        good = gs_json_each_string(parser, "", take_member, r, r->err) == GS_OK;
+    pthread_mutex_unlock(&parser_lock);
+    return good && !r->failed;
 }
 
 struct fetch_settings *fetch_settings_parse(const struct fetch_field *fields, const char *json, size_t len,
@@ -251,18 +263,12 @@ struct fetch_settings *fetch_settings_parse(const struct fetch_field *fields, co
         gs_fail(err, GS_REJECT, "the settings have %zu bytes, at most %d are accepted", len, FETCH_SETTINGS_MAX);
         return NULL;
     }
-    if (gs_json_parse(parser(), json, len, err) != GS_OK)
-        return NULL;
-    if (gs_json_type(parser(), "") != GS_JSON_OBJECT) {
-        gs_fail(err, GS_REJECT, "the settings are not a JSON object");
-        return NULL;
-    }
     GS_AUTO(settings_freep) struct fetch_settings *s = gs_alloc(head + len + 1);
     struct reading r = {.s = s, .room = (char *)s + head, .err = err};
 
     s->fields = fields;
     s->n = n;
-    if (gs_json_each_string(parser(), "", take_member, &r, err) != GS_OK || r.failed || !check_required(s, err))
+    if (!read_members(&r, json, len) || !check_required(s, err))
         return NULL;
     return gs_take(&s);
 }
