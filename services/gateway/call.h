@@ -32,6 +32,17 @@
 
 enum gw_role { GW_NO_ROLE, GW_MEMBER, GW_ADMIN, GW_OWNER }; /* in the call's organisation */
 
+/* What a token may be used for: bits. A browser's session has all but the last two. */
+enum gw_scope {
+    GW_SCOPE_READ = 1,
+    GW_SCOPE_WRITE = 2,
+    GW_SCOPE_ADMIN = 4,
+    GW_SCOPE_TENANT = 8,
+    GW_SCOPE_VALUES = 16,    /* pushing to the token's link */
+    GW_SCOPE_BOOTSTRAP = 32, /* the first start's token: changed for a lasting one, once */
+};
+#define GW_SCOPES_SESSION (GW_SCOPE_READ | GW_SCOPE_WRITE | GW_SCOPE_ADMIN | GW_SCOPE_TENANT)
+
 /* Who calls. Ids are the database's, as text for parameters; "" is none. */
 struct gw_caller {
     char account[GW_ID_TEXT], person[GW_ID_TEXT], org[GW_ID_TEXT], token[GW_ID_TEXT], token_link[GW_ID_TEXT];
@@ -39,6 +50,7 @@ struct gw_caller {
     char email[256];
     bool tenant_admin;
     enum gw_role role;
+    unsigned scopes; /* enum gw_scope */
 };
 
 struct gw_call; /* its memory, and everything borrowed from it, lives until the answer is sent */
@@ -55,8 +67,9 @@ bool gw_flag(const struct gw_call *c, const char *name);
 struct gs_json *gw_body(struct gw_call *c);
 /* Its bytes; as a parameter $n::jsonb they save reading it member by member. "" when there is none. */
 const char *gw_body_text(const struct gw_call *c, size_t *ret_len);
-const char *gw_content_type(const struct gw_call *c); /* without its parameters */
-const char *gw_request_id(const struct gw_call *c);   /* for the audit and messages */
+const char *gw_cookie(const struct gw_call *c, const char *name); /* null: none of that name */
+const char *gw_content_type(const struct gw_call *c);             /* without its parameters */
+const char *gw_request_id(const struct gw_call *c);               /* for the audit and messages */
 const char *gw_traceparent(const struct gw_call *c);
 
 /* A string member of the body ("/title"); null when it is missing or null. */
