@@ -82,6 +82,12 @@ class Fleet:
     def start_servers(self):
         self.shell("postgres_start; redis_start; broker_start; make_keys; migrate && make_topics")
 
+    def make_schema(self):
+        """The newest schema in an empty database, without a service's binary."""
+        self.sql("CREATE DATABASE goalsync", database="postgres")
+        for migration in sorted((ROOT / "common/migrations").glob("*.sql")):
+            self.sql(migration.read_text())
+
     def start_services(self):
         self.shell("services_start")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from fleet import ROOT, Fleet, wait_for  # noqa: E402
+from fleet import Fleet, wait_for  # noqa: E402
 from messages import fetch as pb  # noqa: E402
 
 TOKEN = "canary-" + secrets.token_hex(16)
@@ -122,8 +122,7 @@ class World:
         self.fleet, self.source, self.number = fleet, Source(), 0
         self.batch = int(time.time()) * 1000
         fleet.shell("postgres_start; redis_start; kafka_start; make_keys")
-        fleet.sql("CREATE DATABASE goalsync", database="postgres")
-        fleet.sql((ROOT / "common/migrations/0001_foundation.sql").read_text())
+        fleet.make_schema()
         role = fleet.shell("role_of fetch-third-party")
         password = fleet.shell(f"secret {role}")
         fleet.sql(f"ALTER ROLE {role} LOGIN PASSWORD '{password}'")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from fleet import ROOT, Fleet, wait_for  # noqa: E402
+from fleet import Fleet, wait_for  # noqa: E402
 from messages import fetch as pb  # noqa: E402
 from messages import goal as goal_pb  # noqa: E402
 
@@ -64,8 +64,7 @@ class World:
     def __init__(self, fleet):
         self.fleet, self.number, self.writers, self.sent = fleet, 0, [], 0
         fleet.shell("postgres_start; kafka_start; make_keys")
-        fleet.sql("CREATE DATABASE goalsync", database="postgres")
-        fleet.sql((ROOT / "common/migrations/0001_foundation.sql").read_text())
+        fleet.make_schema()
         role = fleet.shell("settings_of progress-writer >/dev/null; role_of progress-writer")
         fleet.sql(f"ALTER ROLE {role} LOGIN PASSWORD '{fleet.shell('secret ' + role)}'; GRANT CONNECT ON DATABASE goalsync TO {role}")
         done = subprocess.run([str(fleet.build / "bin" / "fetch-test-helper"), "topics", str(PARTITIONS), IN, OUT, DEAD],
@@ -438,6 +437,16 @@ def test_what_the_database_refuses_is_found_and_buried(world):
     assert [world.observations(g) for g in goals] == [1, 1, 1, 0, 1, 1, 1, 1]
     dead = world.dead("apply_failed")
     assert len(dead) == 1 and dead[0][0] == sent[3].SerializeToString() and "refused for the test" in dead[0][1]
+
+
+def test_history_that_is_there_already_stays_and_stops_nothing(world):
+    org, top, parent, (a, b), (la, lb) = world.tree()
+    world.apply(world.completed(la, 1, "10"), world.completed(la, 2, "20"))
+    world.sql("UPDATE goal SET last_slot = NULL WHERE id = %s", a)  # by hand: nothing of goalsync does that
+    world.apply(world.completed(la, 1, "30"), world.completed(lb, 1, "40"))
+    assert world.state(a)[0] == 30 and world.state(b)[0] == 40 and world.state(parent)[1] == 35
+    assert [v for v, in world.sql("SELECT value FROM observation WHERE goal_id = %s ORDER BY slot", a)] == [10, 20]
+    assert not any(la[0] == o.link_id for value, _ in world.dead("apply_failed") for o in pb.FetchCompleted.FromString(value).observations)
 
 
 def load(world, trees, slots):
