@@ -66,7 +66,9 @@ CREATE TABLE session (
     id_hash bytea PRIMARY KEY CHECK (length(id_hash) = 32),
     account_id bigint NOT NULL REFERENCES account ON DELETE CASCADE,
     created_at timestamptz NOT NULL DEFAULT now(),
-    expires_at timestamptz NOT NULL
+    used_at timestamptz NOT NULL DEFAULT now(), -- to the minute
+    idle interval NOT NULL,                     -- ends when it is not used for so long ...
+    expires_at timestamptz NOT NULL             -- ... and here at the latest
 );
 CREATE INDEX session_expires ON session (expires_at);
 
@@ -515,7 +517,9 @@ BEGIN
         END IF;
         account := t.account_id;
     ELSIF browser IS NOT NULL THEN
-        SELECT s.account_id INTO account FROM session s WHERE s.id_hash = browser AND s.expires_at > now();
+        SELECT s.account_id INTO account FROM session s
+         WHERE s.id_hash = browser AND s.expires_at > now() AND s.used_at > now() - s.idle;
+        UPDATE session SET used_at = now() WHERE id_hash = browser AND account_id = account AND used_at < now() - interval '1 minute';
     END IF;
     SELECT * INTO a FROM account x WHERE x.id = account AND x.deactivated_at IS NULL;
     IF a.id IS NULL THEN RETURN; END IF;
