@@ -33,6 +33,8 @@ static void apply_value(struct writer_work *w, struct writer_link *l, const stru
     l->fetched_at = r->fetched_at_us;
     l->source_at = r->source_at_us;
     writer_recover(w, l, r);
+    if (r->note)
+        writer_note(w, l, r);
     if (!w->oldest_fetched_us || r->fetched_at_us < w->oldest_fetched_us)
         w->oldest_fetched_us = r->fetched_at_us;
     if (changes == GS_CHANGED_REFUSED)

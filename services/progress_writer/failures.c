@@ -35,6 +35,20 @@ static void say(struct writer_work *w, const struct writer_link *l, const char *
     *a = (struct writer_activity){l->g.org_id, l->g.goal.id, kind, gs_buf_steal(&b)};
 }
 
+void writer_note(struct writer_work *w, const struct writer_link *l, const struct writer_result *r)
+{
+    char value[GS_DEC_TEXT];
+    struct gs_buf b;
+    gs_buf_init(&b, 8 * WRITER_NOTE_MAX);
+    gs_buf_puts(&b, "{\"value\": ");
+    gs_buf_put_json(&b, value, gs_dec_format(r->value, value));
+    gs_buf_puts(&b, ", \"note\": ");
+    gs_buf_put_json(&b, r->note, strlen(r->note));
+    gs_buf_putc(&b, '}');
+    struct writer_activity *a = writer_list_add(&w->activities);
+    *a = (struct writer_activity){l->g.org_id, l->g.goal.id, "value_pushed", gs_buf_steal(&b)};
+}
+
 static void ask_again(struct writer_work *w, const struct writer_result *r)
 {
     struct writer_again *a = writer_list_add(&w->again);

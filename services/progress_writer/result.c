@@ -23,8 +23,10 @@ void writer_results_add(struct writer_results *r, const struct writer_result *it
 
 void writer_results_cut(struct writer_results *r, size_t n)
 {
-    while (r->n > n)
+    while (r->n > n) {
         free(r->items[--r->n].error);
+        free(r->items[r->n].note);
+    }
 }
 
 void writer_results_done(struct writer_results *r)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define WRITER_ERROR_MAX     500                 /* bytes of a source's error that are kept */
+#define WRITER_NOTE_MAX      40000               /* of a note: 10000 characters */
 #define WRITER_TARGETS_MAX   10000               /* observations in one message */
 #define WRITER_MESSAGE_MAX   (4 << 20)           /* bytes of one message */
 #define WRITER_CLOCK_SKEW_US INT64_C(3600000000) /* how far ahead of this machine's clock an instant may be */
@@ -38,6 +39,7 @@ struct writer_result {
     enum writer_outcome outcome;
     struct gs_dec value;                      /* when OK */
     char *error;                              /* owned; null when OK */
+    char *note;                               /* owned; null: none, and when not OK */
     const struct rd_kafka_message_s *message; /* borrowed; holds the trace. May be null */
 };
 

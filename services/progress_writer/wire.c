@@ -56,8 +56,10 @@ static enum gs_rc check_instant(const char *name, int64_t us, int64_t now_us, st
 static enum gs_rc check_request(const Goalsync__V1__FetchCompleted *m, int64_t now_us, struct gs_err *err)
 {
     if (m->kind != GOALSYNC__V1__FETCH_KIND__FETCH_KIND_SCHEDULED &&
-        m->kind != GOALSYNC__V1__FETCH_KIND__FETCH_KIND_SYNC_NOW)
-        return gs_fail(err, GS_REJECT, "kind is %d; only a scheduled fetch or a Sync now is applied", (int)m->kind);
+        m->kind != GOALSYNC__V1__FETCH_KIND__FETCH_KIND_SYNC_NOW &&
+        m->kind != GOALSYNC__V1__FETCH_KIND__FETCH_KIND_PUSHED)
+        return gs_fail(err, GS_REJECT, "kind is %d; only a scheduled fetch, a Sync now or a pushed value is applied",
+                       (int)m->kind);
     if (m->batch_id <= 0 || m->attempt < 0)
         return gs_fail(err, GS_REJECT,
                        "batch_id is %" PRId64 " and attempt %d; neither may be negative, nor the first 0", m->batch_id,
@@ -97,7 +99,13 @@ static enum gs_rc read_observation(const Goalsync__V1__FetchCompleted *m, const 
         r->error = error_text(o->error, m->error);
         return GS_OK;
     }
-    return gs_dec_parse(o->value, strlen(o->value), &r->value, err);
+    if (strlen(o->note) > WRITER_NOTE_MAX)
+        return gs_fail(err, GS_REJECT, "the note of link %" PRId64 " has %zu bytes; at most %d are taken", o->link_id,
+                       strlen(o->note), WRITER_NOTE_MAX);
+    enum gs_rc rc = gs_dec_parse(o->value, strlen(o->value), &r->value, err);
+    if (rc == GS_OK && o->note[0])
+        r->note = gs_strdup(o->note);
+    return rc;
 }
 
 static enum gs_rc read_all(const Goalsync__V1__FetchCompleted *m, const struct rd_kafka_message_s *message,

@@ -155,6 +155,8 @@ void writer_load_goal(const struct gs_pg_result *r, int row, int col, struct wri
 void writer_apply(struct writer_work *w, int64_t now_us);
 /* A result that brought no number. */
 void writer_fail(struct writer_work *w, struct writer_link *l, const struct writer_result *r, int64_t now_us);
+/* What the one who pushed the number says about it goes into the feed. */
+void writer_note(struct writer_work *w, const struct writer_link *l, const struct writer_result *r);
 /* A number came: clears what a failure left. */
 void writer_recover(struct writer_work *w, struct writer_link *l, const struct writer_result *r);
 void writer_again_sort(struct writer_work *w); /* by batch, one of each */

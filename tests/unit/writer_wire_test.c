@@ -81,6 +81,42 @@ static void a_whole_requests_outcome_holds_for_its_targets(void **state)
     writer_results_done(&r);
 }
 
+static void a_pushed_value_keeps_its_note(void **state)
+{
+    (void)state;
+    struct message t;
+    struct writer_results r = {0};
+    struct gs_err err = {0};
+    init(&t);
+    t.m.kind = GOALSYNC__V1__FETCH_KIND__FETCH_KIND_PUSHED;
+    t.o.note = (char *)(uintptr_t) "counted by hand";
+    assert_int_equal(read_message(&t, &r, &err), GS_OK);
+    assert_string_equal(r.items[0].note, "counted by hand");
+    t.o.note = (char *)(uintptr_t) "";
+    assert_int_equal(read_message(&t, &r, &err), GS_OK);
+    assert_null(r.items[1].note);
+    writer_results_done(&r);
+}
+
+static void a_note_beyond_the_limit_is_refused(void **state)
+{
+    (void)state;
+    struct message t;
+    struct writer_results r = {0};
+    struct gs_err err = {0};
+    init(&t);
+    char *note = gs_alloc(WRITER_NOTE_MAX + 2);
+    memset(note, 'x', WRITER_NOTE_MAX + 1);
+    t.o.note = note;
+    size_t len = goalsync__v1__fetch_completed__get_packed_size(&t.m);
+    uint8_t *bytes = gs_alloc(len);
+    goalsync__v1__fetch_completed__pack(&t.m, bytes);
+    assert_int_equal(writer_wire_read(bytes, len, NULL, NOW, &r, &err), GS_REJECT);
+    assert_int_equal(r.n, 0);
+    free(bytes);
+    free(note);
+}
+
 enum { KIND, BATCH, SLOT, FUTURE, OUTCOME, TARGET_OUTCOME, LINK, REVISION, VALUE, INSTANT, BREAKS };
 
 static void spoil(struct message *t, int what)
@@ -214,6 +250,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_message_is_read),
         cmocka_unit_test(a_whole_requests_outcome_holds_for_its_targets),
+        cmocka_unit_test(a_pushed_value_keeps_its_note),
+        cmocka_unit_test(a_note_beyond_the_limit_is_refused),
         cmocka_unit_test(each_mistake_is_refused_with_a_sentence),
         cmocka_unit_test(nothing_of_a_half_good_message_is_kept),
         cmocka_unit_test(random_bytes_never_hurt),

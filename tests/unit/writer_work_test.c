@@ -102,6 +102,24 @@ static void several_results_apply_in_order_with_one_event(void **state)
     writer_outbox_free(o);
 }
 
+static void a_note_is_said_once_with_its_value(void **state)
+{
+    struct fixture *f = *state;
+    add_link(f, 1);
+    struct writer_result *first = add_result(f, 1, 1, 10), *again = add_result(f, 1, 1, 10),
+                         *same = add_result(f, 1, 2, 10);
+    first->note = again->note = (char *)(uintptr_t) "by \"hand\"";
+    same->note = (char *)(uintptr_t) "still";
+    writer_apply(&f->w, NOW);
+    assert_int_equal(f->w.counts[WRITER_N_DUPLICATE], 1);
+    assert_int_equal(f->w.counts[WRITER_N_UNCHANGED], 1);
+    size_t notes = 0;
+    for (size_t i = 0; i < f->w.activities.n; i++)
+        notes += strcmp(f->w.activities.items[i].kind, "value_pushed") == 0;
+    assert_int_equal(notes, 2);
+    assert_string_equal(f->w.activities.items[0].data, "{\"value\": \"10\", \"note\": \"by \\\"hand\\\"\"}");
+}
+
 static void gates_and_revisions_skip(void **state)
 {
     struct fixture *f = *state;
@@ -221,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(several_results_apply_in_order_with_one_event, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_note_is_said_once_with_its_value, setup, teardown),
         cmocka_unit_test_setup_teardown(gates_and_revisions_skip, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failure_counts_once_and_never_touches_the_value, setup, teardown),
         cmocka_unit_test_setup_teardown(pauses_grow_to_half_a_period, setup, teardown),
