@@ -465,6 +465,11 @@ CREATE TRIGGER audit_sync AFTER UPDATE OF failures ON link
 
 -- ---------------------------------------------------------------- who calls
 
+-- An instant as the API shows it. Plain enough to be put into the statement that uses it.
+CREATE FUNCTION api_time(t timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
+
 -- The settings of a transaction that the policies read; "" is nobody.
 CREATE FUNCTION calling(what text) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT nullif(current_setting('goalsync.' || what, true), '')::bigint

@@ -83,6 +83,8 @@ bool gw_has(struct gw_call *c, const char *pointer); /* present, null included *
 PGresult *gw_query(struct gw_call *c, const char *sql, int n, const char *const *params);
 bool gw_exec(struct gw_call *c, const char *sql, int n, const char *const *params) GS_MUST_CHECK;
 int gw_status(const struct gw_call *c); /* of the failure */
+/* For what works on gw_db() by itself: the status of its newest failure, likewise. */
+int gw_db_failed(struct gw_call *c);
 
 /* ---- answers: each returns the status, for `return gw_…` ---- */
 
