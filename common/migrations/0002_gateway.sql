@@ -203,6 +203,38 @@ END $$;
 CREATE TRIGGER tenant_gates_refresh AFTER UPDATE OF integrations ON tenant
     FOR EACH ROW EXECUTE FUNCTION tenant_gates_refresh();
 
+-- ---------------------------------------------------------------- links
+
+-- Numbers that are pushed: the batch has no schedule.
+ALTER TABLE link_batch ADD pushed boolean NOT NULL DEFAULT false;
+-- The newest value pushed to a link: its slot, after which the next one's comes, and the SHA-256 of its Idempotency-Key,
+-- by which the same value sent again gets the same slot and counts once.
+ALTER TABLE link
+    ADD pushed_slot timestamptz,
+    ADD pushed_key bytea CHECK (length(pushed_key) = 32);
+CREATE INDEX link_org ON link (org_id, id);
+
+CREATE OR REPLACE FUNCTION link_batch_refresh() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    batches bigint[] := ARRAY[]::bigint[];
+BEGIN
+    IF TG_OP <> 'INSERT' THEN batches := batches || OLD.batch_id; END IF;
+    IF TG_OP <> 'DELETE' THEN batches := batches || NEW.batch_id; END IF;
+    PERFORM FROM link_batch WHERE id = ANY (batches) ORDER BY id FOR UPDATE;
+    UPDATE link_batch b
+       SET link_ids = l.ids, revisions = l.revisions, settings = l.settings,
+           next_due_at = CASE WHEN cardinality(l.ids) = 0 OR b.pushed THEN NULL ELSE coalesce(b.next_due_at, now()) END
+      FROM (SELECT x.id AS batch_id,
+                   coalesce(array_agg(k.id ORDER BY k.id) FILTER (WHERE k.id IS NOT NULL), '{}') AS ids,
+                   coalesce(array_agg(k.revision ORDER BY k.id) FILTER (WHERE k.id IS NOT NULL), '{}') AS revisions,
+                   coalesce(array_agg(k.settings::text ORDER BY k.id) FILTER (WHERE k.id IS NOT NULL), '{}') AS settings
+              FROM (SELECT DISTINCT unnest(batches)) AS x(id)
+              LEFT JOIN link k ON k.batch_id = x.id AND k.state = 'active'
+             GROUP BY x.id) l
+     WHERE b.id = l.batch_id;
+    RETURN NULL;
+END $$;
+
 -- ---------------------------------------------------------------- goals
 
 ALTER TABLE goal

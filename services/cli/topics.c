@@ -47,6 +47,8 @@ static void all_topics(struct topics *t, int partitions)
     char lane[120];
 
     for (const struct fetch_entry *e = fetch_catalogue(); e->name; e++) {
+        if (e->connector->pushed)
+            continue;
         snprintf(lane, sizeof(lane), "%s.%s", gs_category_dashed(e->category), e->name);
         add(t, keep_requests, partitions, "fetch.requested.", lane);
         add(t, keep_urgent, partitions < URGENT_PARTITIONS ? partitions : URGENT_PARTITIONS, "fetch.urgent.", lane);

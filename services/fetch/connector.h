@@ -63,6 +63,8 @@ struct fetch_connector {
     const struct fetch_field *link_fields;       /* ended by {0} */
     size_t scratch;                              /* zeroed bytes of state per task: fetch_scratch(t) */
     int max_exchanges;                           /* with the source for one task; 0: 1 */
+    bool pushed; /* the source sends its numbers by itself: no worker, no topic and no schedule; start() refuses */
+    const char *trial; /* a link's settings as JSON that every working connection can answer; null: there are none */
 
     /* Beyond what the fields say themselves; may be null. Called when a connection or link is saved, and before a
      * fetch. */

@@ -224,6 +224,7 @@ const struct fetch_connector fetch_connector_postgresql = {
     .outcomes = FETCH_NUMBER | FETCH_PERCENT,
     .connection_fields = connection_fields,
     .link_fields = link_fields,
+    .trial = "{\"query\":\"SELECT 1\"}",
     .check = check,
     .start = start,
     .reply = reply,
