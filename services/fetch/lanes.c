@@ -220,7 +220,8 @@ static enum gs_rc check_names(const char *list, const char *what, struct gs_err 
 
 static bool wanted(const struct fetch_worker *w, const struct fetch_entry *e, const char *only, const char *exclude)
 {
-    return e->category == w->category && !e->connector->pushed && (!only || in_list(only, e->name)) && !in_list(exclude, e->name);
+    return e->category == w->category && !e->connector->pushed && (!only || in_list(only, e->name)) &&
+           !in_list(exclude, e->name);
 }
 
 static struct fetch_stats *stats_of(struct fetch_worker *w, const struct fetch_entry *e)
