@@ -56,6 +56,7 @@ static void all_topics(struct topics *t, int partitions)
     add(t, keep_results, partitions, "fetch.completed", "");
     add(t, keep_answers, 1, "fetch.answered", "");
     add(t, keep_results, partitions, "goal.changed", "");
+    add(t, keep_results, partitions, "goal.noted", "");
     for (const char *const *group = cli_groups_of_consumers; *group; group++)
         add(t, keep_dead, 1, "dlq.", *group);
 }

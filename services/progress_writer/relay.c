@@ -78,11 +78,8 @@ static enum gs_rc publish_one(struct writer_relay *r, const struct row *row, siz
         .key_len = strlen(e.key),
         .value = e.payload,
         .len = e.len,
-        .event = {.id = e.id,
-                  .type = e.type,
-                  .source = "/goalsync/progress-writer",
-                  .time_us = row->created_us,
-                  .traceparent = e.traceparent},
+        .event =
+            {.id = e.id, .type = e.type, .source = e.source, .time_us = row->created_us, .traceparent = e.traceparent},
     };
     struct gs_err err = {0};
     enum gs_rc rc = gs_producer_send(r->producer, &record, on_delivered, r, &err);

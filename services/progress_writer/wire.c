@@ -265,6 +265,7 @@ struct writer_outbox_event writer_outbox_get(const struct writer_outbox *o, size
         .key = e->key,
         .id = e->id,
         .type = e->type,
+        .source = e->source[0] ? e->source : "/goalsync/progress-writer",
         .traceparent = e->traceparent[0] ? e->traceparent : NULL,
         .payload = e->payload.data,
         .len = e->payload.len,

@@ -40,7 +40,7 @@ void writer_wire_put_event(struct gs_buf *b, const struct writer_event *ev);
 /* Reading an outbox row back, for the relay. */
 struct writer_outbox; /* unpacked */
 struct writer_outbox_event {
-    const char *topic, *key, *id, *type, *traceparent;
+    const char *topic, *key, *id, *type, *source, *traceparent; /* traceparent may be null */
     const void *payload;
     size_t len;
 };
