@@ -4,6 +4,7 @@
 #include "common/mem.h"
 #include "services/cli/db.h"
 #include "services/cli/forms.h"
+#include "services/fetch/link_sql.h"
 
 #include <stdio.h>
 
@@ -32,7 +33,8 @@ static enum cli_exit load_connection(struct cli *c, const char *connection, stru
                                  cli_get(*ret_row, 0, "connector"));
 }
 
-enum cli_exit cli_ask_prepare(struct cli *c, const char *connection, const char *old_settings, struct cli_ask *ret)
+enum cli_exit cli_ask_prepare(struct cli *c, const char *connection, const char *old_settings, const char *goal,
+                              struct cli_ask *ret)
 {
     CLI_AUTO_RESULT row = NULL;
     struct gs_err err;
@@ -48,7 +50,7 @@ enum cli_exit cli_ask_prepare(struct cli *c, const char *connection, const char 
         return c->code;
     if (fetch_settings_check(ret->entry->connector, there, asked, &err) != GS_OK)
         return cli_fail(c, CLI_REFUSED, "%s", err.text);
-    fetch_batch_key(ret->entry->connector, asked, ret->batch_key);
+    fetch_link_batch_key(ret->entry->connector, asked, goal, ret->batch_key);
     ret->settings = cli_form_text(asked);
     return CLI_OK;
 }

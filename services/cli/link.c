@@ -9,13 +9,11 @@
 #include "services/cli/forms.h"
 #include "services/cli/groups.h"
 #include "services/cli/out.h"
-#include "services/fetch/task.h"
+#include "services/fetch/link_sql.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define TOGETHER_BYTES (768 * 1024) /* of settings in one request; a worker takes 1 MiB, and more is around them */
 
 static enum cli_exit refuse_paused(struct cli *c, const struct cli_ask *a)
 {
@@ -51,24 +49,21 @@ static enum cli_exit check_goal(struct cli *c, const char *goal, const struct cl
 
 /* ---- storing ---- */
 
-/* A worker puts aside a request of more links or bytes than it takes, and none of them would ever be asked. The batch's
- * row is locked. */
+/* The batch's row is locked. */
 static enum cli_exit check_room(struct cli *c, const struct cli_ask *a, const char *batch)
 {
-    CLI_AUTO_RESULT r = cli_query(
-        c,
-        "SELECT count(*) AS n, coalesce(sum(octet_length(settings::text)), 0) AS bytes FROM link WHERE batch_id = $1",
-        CLI_WITH(batch));
+    CLI_AUTO_RESULT r = cli_query(c, fetch_link_room_sql, CLI_WITH(batch));
 
     if (!r)
         return c->code;
-    if (cli_get_int(r, 0, "n") < FETCH_TARGETS_MAX &&
-        cli_get_int(r, 0, "bytes") + (int64_t)strlen(a->settings) <= TOGETHER_BYTES)
+    if (a->entry->connector->pushed ||
+        (cli_get_int(r, 0, "n") < FETCH_TARGETS_MAX &&
+         cli_get_int(r, 0, "bytes") + (int64_t)strlen(a->settings) <= FETCH_TOGETHER_BYTES))
         return CLI_OK;
     return cli_fail(c, CLI_REFUSED,
                     "%s links of connection %s are asked together with this one already, and at most %d links or %d "
                     "bytes of settings can be; link it by another connection",
-                    cli_get(r, 0, "n"), a->connection, FETCH_TARGETS_MAX, TOGETHER_BYTES);
+                    cli_get(r, 0, "n"), a->connection, FETCH_TARGETS_MAX, FETCH_TOGETHER_BYTES);
 }
 
 static enum cli_exit put_batch(struct cli *c, const struct cli_ask *a, char ret[CLI_ID_TEXT])
@@ -77,44 +72,27 @@ static enum cli_exit put_batch(struct cli *c, const struct cli_ask *a, char ret[
 
     snprintf(hash, sizeof(hash), "%d", gs_slot_hash(a->connection_id, a->batch_key));
     CLI_AUTO_RESULT r =
-        cli_query(c,
-                  "INSERT INTO link_batch (connection_id, org_id, slot_hash, batch_key) SELECT id, org_id, $2, $3 "
-                  "FROM connection WHERE id = $1 ON CONFLICT (connection_id, batch_key) DO UPDATE SET batch_key = "
-                  "EXCLUDED.batch_key RETURNING id",
-                  CLI_WITH(a->connection, hash, a->batch_key));
+        cli_query(c, fetch_link_batch_sql,
+                  CLI_WITH(a->connection, hash, a->batch_key, a->entry->connector->pushed ? "true" : "false"));
     if (!r)
         return c->code;
     snprintf(ret, CLI_ID_TEXT, "%s", PQgetvalue(r, 0, 0));
     return check_room(c, a, ret);
 }
 
-/* The evidence for later: what the link asks from this revision on. */
 static enum cli_exit put_revision(struct cli *c, const char *link, const char *person)
 {
-    return cli_exec(
-        c,
-        "INSERT INTO link_revision (link_id, revision, connection_id, settings, changed_by) SELECT id, revision, "
-        "connection_id, settings, nullif($2, '')::bigint FROM link WHERE id = $1",
-        CLI_WITH(link, person));
+    return cli_exec(c, fetch_link_revision_sql, CLI_WITH(link, person));
 }
 
 static enum cli_exit put_feed(struct cli *c, const char *link, const char *kind, const char *person)
 {
-    return cli_exec(
-        c,
-        "INSERT INTO activity (org_id, goal_id, person_id, kind, data) SELECT k.org_id, k.goal_id, nullif($3, "
-        "'')::bigint, $2, jsonb_build_object('link_id', k.id, 'revision', k.revision, 'connector', c.connector, "
-        "'connection', c.name, 'settings', k.settings) FROM link k JOIN connection c ON c.id = k.connection_id WHERE "
-        "k.id = $1",
-        CLI_WITH(link, kind, person));
+    return cli_exec(c, fetch_link_feed_sql, CLI_WITH(link, kind, person));
 }
 
 enum cli_exit cli_sync_request(struct cli *c, const char *ids)
 {
-    enum cli_exit rc = cli_exec(c,
-                                "INSERT INTO sync_request (batch_id) SELECT DISTINCT batch_id FROM link WHERE id = ANY "
-                                "($1::bigint[]) ORDER BY batch_id ON CONFLICT DO NOTHING",
-                                CLI_WITH(ids));
+    enum cli_exit rc = cli_exec(c, fetch_link_sync_sql, CLI_WITH(ids));
 
     return rc == CLI_OK ? cli_exec(c, "NOTIFY goalsync_sync", CLI_NO_PARAMS) : rc;
 }
@@ -156,11 +134,7 @@ static enum cli_exit insert(struct cli *c, const char *goal, const struct cli_as
         return c->code;
     if (cli_begin(c) != CLI_OK || check_goal(c, goal, a) != CLI_OK || put_batch(c, a, batch) != CLI_OK)
         return c->code;
-    CLI_AUTO_RESULT r =
-        cli_query(c,
-                  "INSERT INTO link (org_id, goal_id, connection_id, batch_id, settings, linked_by) SELECT org_id, "
-                  "$1, id, $3, $4, nullif($5, '')::bigint FROM connection WHERE id = $2 RETURNING id",
-                  CLI_WITH(goal, a->connection, batch, a->settings, person));
+    CLI_AUTO_RESULT r = cli_query(c, fetch_link_insert_sql, CLI_WITH(goal, a->connection, batch, a->settings, person));
     if (!r)
         return c->code;
     snprintf(ret_link, CLI_ID_TEXT, "%s", PQgetvalue(r, 0, 0));
@@ -174,13 +148,13 @@ static enum cli_exit insert(struct cli *c, const char *goal, const struct cli_as
 static enum cli_exit create_or_preview(struct cli *c, bool preview)
 {
     struct cli_ask a = {0};
-    char goal[CLI_ID_TEXT], link[CLI_ID_TEXT];
+    char goal[CLI_ID_TEXT] = "", link[CLI_ID_TEXT];
     enum cli_exit rc = cli_db_open(c);
 
     if (rc == CLI_OK && cli_has(c, "goal"))
         rc = cli_find(c, CLI_GOAL, cli_opt(c, "goal"), goal);
     if (rc == CLI_OK)
-        rc = cli_ask_prepare(c, cli_opt(c, "connection"), "{}", &a);
+        rc = cli_ask_prepare(c, cli_opt(c, "connection"), "{}", goal, &a);
     if (rc == CLI_OK && preview)
         rc = a.paused[0] ? refuse_paused(c, &a) : cli_preview(c, &a);
     else if (rc == CLI_OK)
@@ -215,17 +189,10 @@ static enum cli_exit open_link(struct cli *c, char id[CLI_ID_TEXT])
     return rc == CLI_OK ? cli_begin(c) : rc;
 }
 
-/* A batch without links asks nothing; what was still requested of it goes with it. */
 static enum cli_exit drop_if_empty(struct cli *c, const char *batch)
 {
-    return cli_exec(c, "DELETE FROM link_batch WHERE id = $1 AND NOT EXISTS (SELECT FROM link WHERE batch_id = $1)",
-                    CLI_WITH(batch));
+    return cli_exec(c, fetch_link_drop_batch_sql, CLI_WITH(batch));
 }
-
-/* What the old settings led to says nothing about the new ones. */
-static const char edit_sql[] = "UPDATE link SET connection_id = $2, batch_id = $3, settings = $4, revision = revision "
-                               "+ 1, outcome = NULL, error = NULL, "
-                               "failures = 0, failing_since = NULL, waiting_until = NULL WHERE id = $1";
 
 static enum cli_exit store_edit(struct cli *c, const char *id, const char *old_batch, const struct cli_ask *a)
 {
@@ -234,7 +201,7 @@ static enum cli_exit store_edit(struct cli *c, const char *id, const char *old_b
     if (cli_has(c, "by") && cli_find(c, CLI_PERSON, cli_opt(c, "by"), person) != CLI_OK)
         return c->code;
     if (put_batch(c, a, batch) != CLI_OK ||
-        cli_exec(c, edit_sql, CLI_WITH(id, a->connection, batch, a->settings)) != CLI_OK ||
+        cli_exec(c, fetch_link_edit_sql, CLI_WITH(id, a->connection, batch, a->settings)) != CLI_OK ||
         drop_if_empty(c, old_batch) != CLI_OK || put_revision(c, id, person) != CLI_OK ||
         put_feed(c, id, "link_edited", person) != CLI_OK || cli_audit(c, c->org, "link.edited", "link", id) != CLI_OK ||
         sync_one(c, id) != CLI_OK)
@@ -251,12 +218,13 @@ static enum cli_exit run_edit(struct cli *c)
 
     if (rc != CLI_OK)
         return rc;
-    CLI_AUTO_RESULT old = cli_query(
-        c, "SELECT org_id, connection_id, batch_id, settings FROM link WHERE id = $1 FOR UPDATE", CLI_WITH(id));
+    CLI_AUTO_RESULT old =
+        cli_query(c, "SELECT org_id, goal_id, connection_id, batch_id, settings FROM link WHERE id = $1 FOR UPDATE",
+                  CLI_WITH(id));
     if (!old)
         return c->code;
     rc = cli_ask_prepare(c, cli_has(c, "connection") ? cli_opt(c, "connection") : cli_get(old, 0, "connection_id"),
-                         cli_get(old, 0, "settings"), &a);
+                         cli_get(old, 0, "settings"), cli_get(old, 0, "goal_id"), &a);
     if (rc == CLI_OK && cli_get_int(old, 0, "org_id") != a.org_id)
         rc = cli_fail(c, CLI_REFUSED, "link %s and connection %s are of different organisations", id, a.connection);
     if (rc == CLI_OK && cli_has(c, "preview"))

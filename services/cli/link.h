@@ -23,11 +23,11 @@ struct cli_ask {
     int64_t org_id, connection_id;
     int32_t connection_version;
     char *settings;     /* canonical JSON; owned */
-    char batch_key[65]; /* of fetch_batch_key() */
+    char batch_key[65]; /* of fetch_link_batch_key() */
     char paused[300];   /* why the connection may not be used; "" */
 };
-/* old_settings: JSON that --set is laid over. */
-enum cli_exit cli_ask_prepare(struct cli *c, const char *connection, const char *old_settings,
+/* old_settings: JSON that --set is laid over. goal: that is to be linked; "" for a preview. */
+enum cli_exit cli_ask_prepare(struct cli *c, const char *connection, const char *old_settings, const char *goal,
                               struct cli_ask *ret) GS_MUST_CHECK;
 void cli_ask_done(struct cli_ask *a);
 

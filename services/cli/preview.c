@@ -6,19 +6,17 @@
 #include "common/kafka.h"
 #include "common/mem.h"
 #include "common/str.h"
-#include "proto/goalsync/v1/fetch.pb-c.h"
 #include "services/cli/broker.h"
 #include "services/cli/db.h"
 #include "services/cli/out.h"
+#include "services/fetch/preview.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_DEFAULT = 30, WAIT_MAX = 600, TOPIC_MAX = 200, POLL_MS = 100 };
-
-#define ANSWERS "fetch.answered"
+enum { WAIT_DEFAULT = 30, WAIT_MAX = 600, POLL_MS = 100 };
 
 /* ---- listening ---- */
 
@@ -51,45 +49,21 @@ static enum cli_exit listen_for_answers(struct cli *c, rd_kafka_t **ret)
 
     if (!m)
         return c->code;
-    list = cli_broker_partitions(m, ANSWERS);
+    list = cli_broker_partitions(m, FETCH_ANSWERS);
     rd_kafka_metadata_destroy(m);
     if (list->cnt == 0)
-        rc = cli_fail(c, CLI_NOT_FOUND, "topic " ANSWERS " does not exist; run `goalsync topics create`");
+        rc = cli_fail(c, CLI_NOT_FOUND, "topic " FETCH_ANSWERS " does not exist; run `goalsync topics create`");
     else
         rc = cli_broker_ends(c, list);
     if (rc == CLI_OK)
         rc = new_consumer(c, ret);
     if (rc == CLI_OK && rd_kafka_assign(*ret, list) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        rc = cli_fail(c, CLI_FAILED, "the partitions of " ANSWERS " cannot be assigned");
+        rc = cli_fail(c, CLI_FAILED, "the partitions of " FETCH_ANSWERS " cannot be assigned");
     rd_kafka_topic_partition_list_destroy(list);
     return rc;
 }
 
 /* ---- asking ---- */
-
-static void *pack(const struct cli_ask *a, char *id, int64_t wait_us, size_t *ret_len)
-{
-    Goalsync__V1__FetchRequested request = GOALSYNC__V1__FETCH_REQUESTED__INIT;
-    Goalsync__V1__Target target = GOALSYNC__V1__TARGET__INIT, *targets[] = {&target};
-    void *bytes;
-
-    target.settings = a->settings;
-    request.request_id = id;
-    request.org_id = a->org_id;
-    request.connection_id = a->connection_id;
-    request.connection_version = a->connection_version;
-    request.kind = GOALSYNC__V1__FETCH_KIND__FETCH_KIND_PREVIEW;
-    request.requested_at_us = gs_now_us();
-    request.slot_us = request.requested_at_us;
-    request.expires_at_us = request.requested_at_us + wait_us;
-    request.attempt = 1;
-    request.targets = targets;
-    request.n_targets = 1;
-    *ret_len = goalsync__v1__fetch_requested__get_packed_size(&request);
-    bytes = gs_alloc(*ret_len);
-    goalsync__v1__fetch_requested__pack(&request, bytes);
-    return bytes;
-}
 
 static enum cli_exit produce(struct cli *c, const struct gs_record *r)
 {
@@ -117,15 +91,22 @@ static enum cli_exit produce(struct cli *c, const struct gs_record *r)
     return rc;
 }
 
-static enum cli_exit ask(struct cli *c, const struct cli_ask *a, char *id, int64_t wait_us)
+static enum cli_exit ask(struct cli *c, const struct cli_ask *a, const char *id, int64_t wait_us)
 {
-    char topic[TOPIC_MAX], trace[GS_TRACEPARENT_TEXT];
+    char topic[FETCH_TOPIC_MAX], trace[GS_TRACEPARENT_TEXT];
+    const struct fetch_question question = {.id = id,
+                                            .org_id = a->org_id,
+                                            .connection_id = a->connection_id,
+                                            .connection_version = a->connection_version,
+                                            .settings = a->settings,
+                                            .now_us = gs_now_us(),
+                                            .wait_us = wait_us};
     size_t len;
-    void *bytes = pack(a, id, wait_us, &len);
+    void *bytes = fetch_question_pack(&question, &len);
     enum cli_exit rc;
 
     gs_traceparent_new(trace);
-    snprintf(topic, sizeof(topic), "fetch.urgent.%s.%s", gs_category_dashed(a->entry->category), a->entry->name);
+    fetch_question_topic(a->entry, topic);
     rc = produce(c, &(struct gs_record){.topic = topic,
                                         .key = a->connection,
                                         .key_len = strlen(a->connection),
@@ -140,27 +121,17 @@ static enum cli_exit ask(struct cli *c, const struct cli_ask *a, char *id, int64
     return rc;
 }
 
-/* Null: not this message. */
-static Goalsync__V1__FetchCompleted *read_answer(const rd_kafka_message_t *m, const char *id)
+/* Null: time is up. */
+static struct fetch_answer_message *await(rd_kafka_t *consumer, const char *id, int64_t until_us,
+                                          struct fetch_answer *ret)
 {
-    Goalsync__V1__FetchCompleted *done =
-        m->err ? NULL : goalsync__v1__fetch_completed__unpack(NULL, m->len, m->payload);
-
-    if (done && gs_str_eq(done->request_id, id))
-        return done;
-    goalsync__v1__fetch_completed__free_unpacked(done, NULL);
-    return NULL;
-}
-
-static Goalsync__V1__FetchCompleted *await(rd_kafka_t *consumer, const char *id, int64_t until_us)
-{
-    Goalsync__V1__FetchCompleted *done = NULL;
+    struct fetch_answer_message *done = NULL;
 
     while (!done && gs_mono_us() < until_us) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(consumer, POLL_MS);
         if (!m)
             continue;
-        done = read_answer(m, id);
+        done = m->err ? NULL : fetch_answer_read(m->payload, m->len, id, ret);
         rd_kafka_message_destroy(m);
     }
     return done;
@@ -168,90 +139,38 @@ static Goalsync__V1__FetchCompleted *await(rd_kafka_t *consumer, const char *id,
 
 /* ---- showing ---- */
 
-static const char *outcome_name(Goalsync__V1__FetchOutcome outcome)
-{
-    static const char *const names[] = {"unspecified", "ok",   "retry",    "waiting",
-                                        "denied",      "gone", "rejected", "expired"};
-
-    return (unsigned)outcome < sizeof(names) / sizeof(names[0]) ? names[outcome] : "unknown";
-}
-
-struct answer {
-    Goalsync__V1__FetchOutcome outcome;
-    const char *error;
-    const Goalsync__V1__Observation *o; /* null: none */
-    const Goalsync__V1__FetchCompleted *done;
-};
-
-static void put_time(struct gs_buf *b, const char *name, int64_t us)
-{
-    char text[GS_TIME_TEXT];
-
-    if (us)
-        gs_buf_printf(b, ",\"%s\":\"%s\"", name, gs_time_format(us, text));
-    else
-        gs_buf_printf(b, ",\"%s\":null", name);
-}
-
-static void print_json(const struct answer *a)
+static void print_json(const struct fetch_answer *a)
 {
     struct gs_buf b;
-    bool ok = a->outcome == GOALSYNC__V1__FETCH_OUTCOME__FETCH_OUTCOME_OK;
 
     gs_buf_init(&b, CLI_OUT_MAX);
-    gs_buf_printf(&b, "{\"outcome\":\"%s\",\"value\":", outcome_name(a->outcome));
-    if (ok)
-        gs_buf_put_json(&b, a->o->value, strlen(a->o->value));
-    else
-        gs_buf_puts(&b, "null");
-    gs_buf_puts(&b, ",\"unit\":");
-    gs_buf_put_json(&b, ok ? a->o->unit : "", ok ? strlen(a->o->unit) : 0);
-    gs_buf_printf(&b, ",\"rows_seen\":%" PRId64, a->o ? a->o->rows_seen : 0);
-    put_time(&b, "source_at", a->o ? a->o->source_at_us : 0);
-    put_time(&b, "fetched_at", a->done->fetched_at_us);
-    put_time(&b, "retry_at", a->done->retry_at_us);
-    gs_buf_printf(&b, ",\"requests_used\":%d,\"elapsed_ms\":%d,\"error\":", a->done->requests_used,
-                  a->done->elapsed_ms);
-    if (ok)
-        gs_buf_puts(&b, "null");
-    else
-        gs_buf_put_json(&b, a->error, strlen(a->error));
+    gs_buf_putc(&b, '{');
+    fetch_answer_put_json(a, &b);
     gs_buf_puts(&b, "}\n");
     cli_print_buf(&b);
 }
 
-static void print_people(const struct answer *a)
+static void print_people(const struct fetch_answer *a)
 {
     char number[CLI_NUMBER_TEXT], time[GS_TIME_TEXT];
 
-    printf("value        %s%s%s\n", cli_number(a->o->value, number), a->o->unit[0] ? " " : "", a->o->unit);
-    printf("rows seen    %" PRId64 "\n", a->o->rows_seen);
-    printf("source time  %s\n", a->o->source_at_us ? gs_time_format(a->o->source_at_us, time) : "not told");
-    printf("requests     %d\nelapsed      %d ms\n", a->done->requests_used, a->done->elapsed_ms);
+    printf("value        %s%s%s\n", cli_number(a->value, number), a->unit[0] ? " " : "", a->unit);
+    printf("rows seen    %" PRId64 "\n", a->rows_seen);
+    printf("source time  %s\n", a->source_at_us ? gs_time_format(a->source_at_us, time) : "not told");
+    printf("requests     %d\nelapsed      %d ms\n", a->requests_used, a->elapsed_ms);
     printf("Nothing was stored.\n");
 }
 
-static enum cli_exit show(struct cli *c, const Goalsync__V1__FetchCompleted *done)
+static enum cli_exit show(struct cli *c, const struct fetch_answer *a)
 {
-    struct answer a = {.done = done, .outcome = done->outcome, .error = done->error};
-    bool ok;
-
-    if (done->n_observations > 0)
-        a.o = done->observations[0];
-    if (done->outcome == GOALSYNC__V1__FETCH_OUTCOME__FETCH_OUTCOME_OK && a.o) {
-        a.outcome = a.o->outcome;
-        a.error = a.o->error;
-    }
-    ok = a.outcome == GOALSYNC__V1__FETCH_OUTCOME__FETCH_OUTCOME_OK && a.o;
     if (c->json)
-        print_json(&a);
-    else if (ok)
-        print_people(&a);
-    if (ok)
+        print_json(a);
+    else if (a->ok)
+        print_people(a);
+    if (a->ok)
         return CLI_OK;
-    return cli_fail(c, a.outcome == GOALSYNC__V1__FETCH_OUTCOME__FETCH_OUTCOME_EXPIRED ? CLI_TIMEOUT : CLI_REFUSED,
-                    "the source gave no number (%s): %s", outcome_name(a.outcome),
-                    a.error[0] ? a.error : "no reason was told");
+    return cli_fail(c, gs_str_eq(a->outcome, "expired") ? CLI_TIMEOUT : CLI_REFUSED,
+                    "the source gave no number (%s): %s", a->outcome, a->error);
 }
 
 enum cli_exit cli_preview(struct cli *c, const struct cli_ask *a)
@@ -259,8 +178,12 @@ enum cli_exit cli_preview(struct cli *c, const struct cli_ask *a)
     char id[GS_ID_TEXT];
     int64_t seconds, wait_us;
     rd_kafka_t *consumer = NULL;
+    struct fetch_answer answer;
     enum cli_exit rc = cli_opt_int(c, "timeout", (struct cli_range){WAIT_DEFAULT, 1, WAIT_MAX}, &seconds);
 
+    if (rc == CLI_OK && a->entry->connector->pushed)
+        rc = cli_fail(c, CLI_REFUSED, "%s sends its values by itself; there is nothing to ask",
+                      a->entry->connector->label);
     wait_us = rc == CLI_OK ? seconds * 1000000 : 0;
     gs_id_new(id);
     if (rc == CLI_OK)
@@ -270,13 +193,13 @@ enum cli_exit cli_preview(struct cli *c, const struct cli_ask *a)
     if (rc == CLI_OK)
         rc = ask(c, a, id, wait_us);
     if (rc == CLI_OK) {
-        Goalsync__V1__FetchCompleted *done = await(consumer, id, gs_mono_us() + wait_us);
+        struct fetch_answer_message *done = await(consumer, id, gs_mono_us() + wait_us, &answer);
         rc = done
-                 ? show(c, done)
+                 ? show(c, &answer)
                  : cli_fail(c, CLI_TIMEOUT,
                             "no fetch worker answered within %d s; does goalsync-fetch-%s run? `goalsync status` tells",
                             (int)seconds, gs_category_dashed(a->entry->category));
-        goalsync__v1__fetch_completed__free_unpacked(done, NULL);
+        fetch_answer_free(done);
     }
     if (consumer)
         rd_kafka_destroy(consumer);

@@ -17,14 +17,14 @@ static enum cli_exit choose(struct cli *c, const char *condition, int n, const c
 {
     char sql[1024];
 
-    snprintf(
-        sql, sizeof(sql),
-        "SELECT coalesce(array_agg(k.id ORDER BY k.id) FILTER (WHERE k.state = 'active' AND c.paused_reason IS NULL), "
-        "'{}') AS "
-        "ids, count(*) AS n, count(*) FILTER (WHERE k.state = 'active' AND c.paused_reason IS NULL) AS n_open, "
-        "min(coalesce(k.paused_reason, c.paused_reason, 'it is ' || k.state)) AS reason, clock_timestamp() AS asked_at "
-        "FROM link k JOIN connection c ON c.id = k.connection_id WHERE %s",
-        condition);
+    snprintf(sql, sizeof(sql),
+             "SELECT coalesce(array_agg(l.id ORDER BY l.id) FILTER (WHERE l.reason IS NULL), '{}') AS ids, count(*) AS "
+             "n, count(*) FILTER (WHERE l.reason IS NULL) AS n_open, min(l.reason) AS reason, clock_timestamp() AS "
+             "asked_at FROM (SELECT k.id, CASE WHEN b.pushed THEN 'its source sends the values by itself' ELSE "
+             "coalesce(k.paused_reason, c.paused_reason, CASE WHEN k.state <> 'active' THEN 'it is ' || k.state END) "
+             "END AS reason FROM link k JOIN connection c ON c.id = k.connection_id JOIN link_batch b ON b.id = "
+             "k.batch_id WHERE %s) l",
+             condition);
     *ret = cli_query(c, sql, n, params);
     return *ret ? CLI_OK : c->code;
 }
@@ -157,7 +157,7 @@ static enum cli_exit run_sync(struct cli *c)
     if (cli_get_int(chosen, 0, "n_open") == 0)
         return cli_get_int(chosen, 0, "n") == 0
                    ? cli_fail(c, CLI_NOT_FOUND, "nothing is linked there; `goalsync link create` links a goal")
-                   : cli_fail(c, CLI_REFUSED, "what is linked there is paused: %s", cli_get(chosen, 0, "reason"));
+                   : cli_fail(c, CLI_REFUSED, "what is linked there is not asked: %s", cli_get(chosen, 0, "reason"));
     rc = ask(c, chosen);
     if (rc == CLI_OK && wait)
         rc = wait_applied(c, chosen, seconds);
