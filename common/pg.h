@@ -78,7 +78,7 @@ void gs_pg_add_dec(struct gs_pg_params *p, struct gs_dec v);                /* n
 void gs_pg_add_text(struct gs_pg_params *p, const char *s);                 /* null: NULL */
 void gs_pg_add_bytes(struct gs_pg_params *p, const void *data, size_t len); /* bytea */
 /* Arrays: begin, items, end. One-dimensional. */
-enum gs_pg_array { GS_PG_BOOL, GS_PG_INT4, GS_PG_INT8, GS_PG_TIME, GS_PG_DEC, GS_PG_TEXT, GS_PG_BYTES };
+enum gs_pg_array { GS_PG_BOOL, GS_PG_INT4, GS_PG_INT8, GS_PG_TIME, GS_PG_DEC, GS_PG_TEXT, GS_PG_BYTES, GS_PG_TID };
 void gs_pg_array_begin(struct gs_pg_params *p, enum gs_pg_array type);
 void gs_pg_item_null(struct gs_pg_params *p);
 void gs_pg_item_bool(struct gs_pg_params *p, bool v);
@@ -88,6 +88,7 @@ void gs_pg_item_time(struct gs_pg_params *p, int64_t us); /* 0: null */
 void gs_pg_item_dec(struct gs_pg_params *p, struct gs_dec v);
 void gs_pg_item_text(struct gs_pg_params *p, const char *s); /* null: NULL */
 void gs_pg_item_bytes(struct gs_pg_params *p, const void *data, size_t len);
+void gs_pg_item_tid(struct gs_pg_params *p, int64_t tid); /* from gs_pg_get_tid() */
 void gs_pg_array_end(struct gs_pg_params *p);
 
 /* ---- results ---- */
@@ -104,6 +105,7 @@ int32_t gs_pg_get_int4(const struct gs_pg_result *r, int row, int col);
 int64_t gs_pg_get_int8(const struct gs_pg_result *r, int row, int col);
 int64_t gs_pg_get_time(const struct gs_pg_result *r, int row, int col); /* timestamptz, microseconds since 1970 */
 int32_t gs_pg_get_date(const struct gs_pg_result *r, int row, int col); /* date, days since 1970-01-01 */
+int64_t gs_pg_get_tid(const struct gs_pg_result *r, int row, int col);  /* tid, a row's place in its table: opaque */
 bool gs_pg_get_dec(const struct gs_pg_result *r, int row, int col, struct gs_dec *ret); /* false: NULL */
 const char *gs_pg_get_text(const struct gs_pg_result *r, int row, int col); /* text, enums, json, jsonb (as text) */
 const void *gs_pg_get_bytes(const struct gs_pg_result *r, int row, int col, size_t *ret_len);

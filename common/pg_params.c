@@ -169,7 +169,7 @@ static const struct {
     [GS_PG_BOOL] = {OID_BOOL_ARRAY, OID_BOOL},      [GS_PG_INT4] = {OID_INT4_ARRAY, OID_INT4},
     [GS_PG_INT8] = {OID_INT8_ARRAY, OID_INT8},      [GS_PG_TIME] = {OID_TIMESTAMPTZ_ARRAY, OID_TIMESTAMPTZ},
     [GS_PG_DEC] = {OID_NUMERIC_ARRAY, OID_NUMERIC}, [GS_PG_TEXT] = {OID_TEXT_ARRAY, OID_TEXT},
-    [GS_PG_BYTES] = {OID_BYTEA_ARRAY, OID_BYTEA},
+    [GS_PG_BYTES] = {OID_BYTEA_ARRAY, OID_BYTEA},   [GS_PG_TID] = {OID_TID_ARRAY, OID_TID},
 };
 
 void gs_pg_array_begin(struct gs_pg_params *p, enum gs_pg_array type)
@@ -248,6 +248,18 @@ void gs_pg_item_int8(struct gs_pg_params *p, int64_t v)
 
     if (dst)
         put64(dst, v);
+}
+
+/* A number of a block and one of 16 bits within it. */
+void gs_pg_item_tid(struct gs_pg_params *p, int64_t tid)
+{
+    char *dst = item(p, GS_PG_TID, 6);
+
+    if (!dst)
+        return;
+    put32(dst, (uint32_t)(tid >> 16));
+    dst[4] = (char)(tid >> 8);
+    dst[5] = (char)tid;
 }
 
 void gs_pg_item_time(struct gs_pg_params *p, int64_t us)

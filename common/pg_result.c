@@ -189,6 +189,13 @@ int32_t gs_pg_get_date(const struct gs_pg_result *r, int row, int col)
     return (int32_t)read32(p) == INT32_MIN ? INT32_MIN : days;
 }
 
+int64_t gs_pg_get_tid(const struct gs_pg_result *r, int row, int col)
+{
+    const char *p = cell(r, row, col, OID_TID, 6);
+
+    return p ? (int64_t)read32(p) << 16 | (int64_t)(unsigned char)p[4] << 8 | (unsigned char)p[5] : 0;
+}
+
 /* What does not fit (NaN, a numeric without bounds) is as good as absent. */
 bool gs_pg_get_dec(const struct gs_pg_result *r, int row, int col, struct gs_dec *ret)
 {

@@ -20,22 +20,23 @@ static void read_words(const struct gs_pg_result *r, int row, int col, struct gs
 void writer_load_goal(const struct gs_pg_result *r, int row, int col, struct writer_goal *ret)
 {
     struct gs_goal *g = &ret->goal;
-    g->id = gs_pg_get_int8(r, row, col);
-    ret->org_id = gs_pg_get_int8(r, row, col + 1);
-    ret->version = gs_pg_get_int8(r, row, col + 2);
-    read_words(r, row, col + 3, g);
-    g->status_by_hand = gs_pg_get_bool(r, row, col + 8);
-    g->has_value = gs_pg_get_bool(r, row, col + 9);
-    g->has_start = gs_pg_get_dec(r, row, col + 10, &g->start);
-    g->has_target = gs_pg_get_dec(r, row, col + 11, &g->target);
-    g->has_risk = gs_pg_get_dec(r, row, col + 12, &g->risk);
-    g->has_auto = gs_pg_get_dec(r, row, col + 13, &g->auto_value);
-    g->has_applied = gs_pg_get_dec(r, row, col + 14, &g->applied_value);
-    (void)gs_pg_get_dec(r, row, col + 15, &g->raw_progress); /* both are NOT NULL */
-    (void)gs_pg_get_dec(r, row, col + 16, &g->progress);
-    g->start_day = gs_pg_get_date(r, row, col + 17);
-    g->end_day = gs_pg_get_date(r, row, col + 18);
-    g->unit = gs_pg_get_text(r, row, col + 19); /* dies with the result: the caller keeps or drops it */
+    ret->place = gs_pg_get_tid(r, row, col);
+    g->id = gs_pg_get_int8(r, row, col + 1);
+    ret->org_id = gs_pg_get_int8(r, row, col + 2);
+    ret->version = gs_pg_get_int8(r, row, col + 3);
+    read_words(r, row, col + 4, g);
+    g->status_by_hand = gs_pg_get_bool(r, row, col + 9);
+    g->has_value = gs_pg_get_bool(r, row, col + 10);
+    g->has_start = gs_pg_get_dec(r, row, col + 11, &g->start);
+    g->has_target = gs_pg_get_dec(r, row, col + 12, &g->target);
+    g->has_risk = gs_pg_get_dec(r, row, col + 13, &g->risk);
+    g->has_auto = gs_pg_get_dec(r, row, col + 14, &g->auto_value);
+    g->has_applied = gs_pg_get_dec(r, row, col + 15, &g->applied_value);
+    (void)gs_pg_get_dec(r, row, col + 16, &g->raw_progress); /* both are NOT NULL */
+    (void)gs_pg_get_dec(r, row, col + 17, &g->progress);
+    g->start_day = gs_pg_get_date(r, row, col + 18);
+    g->end_day = gs_pg_get_date(r, row, col + 19);
+    g->unit = gs_pg_get_text(r, row, col + 20); /* dies with the result: the caller keeps or drops it */
     writer_goal_mark(ret);
 }
 

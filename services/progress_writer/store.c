@@ -23,7 +23,7 @@
 
 /* ---- goals ---- */
 
-/* The columns of a goal's state; $1 to $11. applied_at is when the value last changed here. */
+/* The columns of a goal's state; $1 to $12. applied_at is when the value last changed here. */
 #define STATE_SET                                                                                                      \
     "version = u.version, override = " OVERRIDE("u.override") ", status = " STATUS(                                    \
         "u.status") ", status_by_hand = u.by_hand, auto_value = u.auto, applied_value = u.applied, progress = "        \
@@ -36,7 +36,10 @@
     "unnest($1::bigint[]) AS id, unnest($2::bigint[]) AS version, unnest($3::int[]) AS override,"                      \
     " unnest($4::int[]) AS status, unnest($5::bool[]) AS by_hand, unnest($6::numeric[]) AS auto,"                      \
     " unnest($7::numeric[]) AS applied, unnest($8::numeric[]) AS progress, unnest($9::numeric[]) AS raw,"              \
-    " unnest($10::bool[]) AS has_value, unnest($11::bool[]) AS moved"
+    " unnest($10::bool[]) AS has_value, unnest($11::bool[]) AS moved, unnest($12::tid[]) AS place"
+/* A row is found where it was read, without a way through the index. One that somebody wrote in between is elsewhere by
+ * now, and not touched: the transaction begins anew. */
+#define SAME_ROW "g.ctid = u.place AND g.id = u.id"
 
 static void put_dec(struct gs_pg_params *p, bool has, struct gs_dec d)
 {
@@ -59,6 +62,7 @@ static void add_state(struct gs_pg_params *p, const struct writer_goal *const *g
     EACH(p, GS_PG_DEC, i, n, gs_pg_item_dec(p, g[i]->goal.raw_progress));
     EACH(p, GS_PG_BOOL, i, n, gs_pg_item_bool(p, g[i]->goal.has_value));
     EACH(p, GS_PG_BOOL, i, n, gs_pg_item_bool(p, (g[i]->changes & GS_CHANGED_VALUE) != 0));
+    EACH(p, GS_PG_TID, i, n, gs_pg_item_tid(p, g[i]->place));
 }
 
 /* The version the row must still have: somebody else's change in between makes it another one. */
@@ -69,10 +73,9 @@ static int64_t version_before(const struct writer_goal *g)
 
 static const struct gs_pg_stmt linked_stmt = {
     "store_linked", "UPDATE goal g SET " STATE_SET ", last_slot = u.slot, fetched_at = u.fetched, source_at = u.source"
-                    " FROM (SELECT " STATE_ROWS ", unnest($12::bigint[]) AS before, unnest($13::timestamptz[]) AS slot,"
-                    " unnest($14::timestamptz[]) AS fetched, unnest($15::timestamptz[]) AS source) u WHERE g.id = u.id "
-                    "AND g.version = u.before"
-                    " AND (g.last_slot IS NULL OR g.last_slot < u.slot)"};
+                    " FROM (SELECT " STATE_ROWS ", unnest($13::bigint[]) AS before, unnest($14::timestamptz[]) AS slot,"
+                    " unnest($15::timestamptz[]) AS fetched, unnest($16::timestamptz[]) AS source) u WHERE " SAME_ROW
+                    " AND g.version = u.before AND (g.last_slot IS NULL OR g.last_slot < u.slot)"};
 
 static size_t pick_links(const struct writer_work *w, bool changed, const struct writer_link **ret)
 {
@@ -105,10 +108,11 @@ static size_t linked_params(const struct writer_work *w, struct gs_pg_params *p)
 
 /* An unchanged poll moves three instants and nothing else. */
 static const struct gs_pg_stmt polled_stmt = {
-    "store_polled", "UPDATE goal g SET last_slot = u.slot, fetched_at = u.fetched, source_at = u.source"
-                    " FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::timestamptz[]) AS slot,"
-                    " unnest($3::timestamptz[]) AS fetched, unnest($4::timestamptz[]) AS source) u"
-                    " WHERE g.id = u.id AND (g.last_slot IS NULL OR g.last_slot < u.slot)"};
+    "store_polled",
+    "UPDATE goal g SET last_slot = u.slot, fetched_at = u.fetched, source_at = u.source"
+    " FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::timestamptz[]) AS slot,"
+    " unnest($3::timestamptz[]) AS fetched, unnest($4::timestamptz[]) AS source,"
+    " unnest($5::tid[]) AS place) u WHERE " SAME_ROW " AND (g.last_slot IS NULL OR g.last_slot < u.slot)"};
 
 static size_t polled_params(const struct writer_work *w, struct gs_pg_params *p)
 {
@@ -116,11 +120,12 @@ static size_t polled_params(const struct writer_work *w, struct gs_pg_params *p)
     size_t n = pick_links(w, false, l);
     EACH(p, GS_PG_INT8, i, n, gs_pg_item_int8(p, l[i]->g.goal.id));
     add_times(p, l, n);
+    EACH(p, GS_PG_TID, i, n, gs_pg_item_tid(p, l[i]->g.place));
     return n;
 }
 
 static const struct gs_pg_stmt state_stmt = {"store_state", "UPDATE goal g SET " STATE_SET " FROM (SELECT " STATE_ROWS
-                                                            ") u WHERE g.id = u.id"};
+                                                            ") u WHERE " SAME_ROW};
 
 static size_t state_params(const struct writer_goal *items, size_t count, struct gs_pg_params *p)
 {
@@ -145,12 +150,17 @@ static size_t ancestors_params(const struct writer_work *w, struct gs_pg_params 
 
 /* ---- history ---- */
 
-static const struct gs_pg_stmt observations_stmt = {
-    "store_observations",
-    "INSERT INTO observation (goal_id, slot, org_id, link_id, revision, rows_seen, fetched_at, source_at, value)"
-    " SELECT unnest($1::bigint[]), unnest($2::timestamptz[]), unnest($3::bigint[]), unnest($4::bigint[]),"
-    " unnest($5::int[]), unnest($6::int[]), unnest($7::timestamptz[]), unnest($8::timestamptz[]), unnest($9::numeric[])"
-    " ON CONFLICT DO NOTHING"};
+#define ADD_OBSERVATIONS                                                                                               \
+    "INSERT INTO observation (goal_id, slot, org_id, link_id, revision, rows_seen, fetched_at, source_at, value)"      \
+    " SELECT unnest($1::bigint[]), unnest($2::timestamptz[]), unnest($3::bigint[]), unnest($4::bigint[]),"             \
+    " unnest($5::int[]), unnest($6::int[]), unnest($7::timestamptz[]), unnest($8::timestamptz[]),"                     \
+    " unnest($9::numeric[])"
+
+/* A goal's slot only grows, in the transaction that writes the row, so the row is new. Where somebody set a slot back
+ * by hand it is not: looking for it first costs as much again, and is left to the second try. */
+static const struct gs_pg_stmt observations_stmt = {"store_observations", ADD_OBSERVATIONS};
+static const struct gs_pg_stmt new_observations_stmt = {"store_new_observations",
+                                                        ADD_OBSERVATIONS " ON CONFLICT DO NOTHING"};
 
 static size_t observations_params(const struct writer_work *w, struct gs_pg_params *p)
 {
@@ -267,16 +277,16 @@ static size_t outbox_params(const struct writer_work *w, struct gs_pg_params *p)
 }
 
 const struct writer_store writer_store_first[] = {
-    {&linked_stmt, linked_params, true},
-    {&polled_stmt, polled_params, true},
-    {&state_stmt, goals_params, true},
-    {&observations_stmt, observations_params, false},
+    {&linked_stmt, linked_params, true, NULL},
+    {&polled_stmt, polled_params, true, NULL},
+    {&state_stmt, goals_params, true, NULL},
+    {&observations_stmt, observations_params, false, &new_observations_stmt},
 };
 const size_t writer_store_first_n = sizeof writer_store_first / sizeof *writer_store_first;
 
 const struct writer_store writer_store_last[] = {
-    {&state_stmt, ancestors_params, false},       {&links_stmt, links_params, false},
-    {&again_stmt, again_params, false},           {&answered_stmt, answered_params, false},
-    {&activities_stmt, activities_params, false}, {&outbox_stmt, outbox_params, false},
+    {&state_stmt, ancestors_params, true, NULL},        {&links_stmt, links_params, false, NULL},
+    {&again_stmt, again_params, false, NULL},           {&answered_stmt, answered_params, false, NULL},
+    {&activities_stmt, activities_params, false, NULL}, {&outbox_stmt, outbox_params, false, NULL},
 };
 const size_t writer_store_last_n = sizeof writer_store_last / sizeof *writer_store_last;

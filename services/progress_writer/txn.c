@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNIQUE_VIOLATION "23505"
+
 enum step { STEP_NONE, STEP_OPEN, STEP_ORGS, STEP_FIRST, STEP_EDGES, STEP_LAST, STEP_ROLLBACK };
 
 struct writer_txn {
@@ -20,6 +22,7 @@ struct writer_txn {
     size_t pending;             /* answers this step waits for */
     unsigned session, begun_in; /* count of sessions; the one that BEGIN went to */
     bool failed;
+    bool careful; /* a row was met that is there already; from then on for good */
     enum writer_end end;
     char err[500];
 };
@@ -44,11 +47,15 @@ static void fail(struct writer_txn *t, enum writer_end end, const char *err)
 }
 
 /* Data exceptions, integrity violations and what a trigger raised are about the data; the rest is about us. */
-static enum writer_end judge(const struct gs_pg_result *r)
+static enum writer_end judge(struct writer_txn *t, const struct gs_pg_result *r)
 {
     const char *state = gs_pg_sqlstate(r);
     if (gs_pg_rc(r) == GS_RETRY)
         return WRITER_END_AGAIN;
+    if (strcmp(state, UNIQUE_VIOLATION) == 0 && !t->careful) {
+        t->careful = true;
+        return WRITER_END_AGAIN;
+    }
     if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strncmp(state, "P0", 2) == 0)
         return WRITER_END_POISON;
     return WRITER_END_BROKEN;
@@ -59,7 +66,7 @@ static void on_answer(void *arg, const struct gs_pg_result *r)
     struct call *c = arg;
     struct writer_txn *t = c->t;
     if (gs_pg_rc(r) != GS_OK)
-        fail(t, judge(r), gs_pg_result_error(r));
+        fail(t, judge(t, r), gs_pg_result_error(r));
     else if (c->expected >= 0 && gs_pg_affected(r) != c->expected)
         fail(t, WRITER_END_AGAIN, "somebody else changed a goal meanwhile");
     else if (!t->failed && c->read)
@@ -137,7 +144,8 @@ static void store(struct writer_txn *t, const struct writer_store *s)
     gs_pg_params_clear(t->params);
     size_t n = s->params(t->w, t->params);
     if (n > 0)
-        send_one(t, s->stmt, t->params, &(struct call){.expected = s->guarded ? (int64_t)n : -1});
+        send_one(t, t->careful && s->careful ? s->careful : s->stmt, t->params,
+                 &(struct call){.expected = s->guarded ? (int64_t)n : -1});
 }
 
 static void first_step(struct writer_txn *t)

@@ -20,6 +20,7 @@
 struct writer_goal {
     struct gs_goal goal;
     int64_t org_id, version;
+    int64_t place;                     /* of its row, until somebody writes it */
     const struct gs_goal_rules *rules; /* of its organisation */
     struct gs_dec applied_before, progress_before;
     bool has_value_before;
@@ -145,10 +146,11 @@ void writer_load_edges_params(const struct writer_work *w, struct gs_pg_params *
 void writer_load_edges_read(struct writer_work *w, const struct gs_pg_result *r);
 /* The columns of a goal's definition and state, in this order, from column `col` on. */
 #define WRITER_GOAL_COLUMNS                                                                                            \
-    "g.id, g.org_id, g.version, g.kind, g.metric, g.mode, g.override, g.status, g.status_by_hand, g.has_value, "       \
+    "g.ctid, g.id, g.org_id, g.version, g.kind, g.metric, g.mode, g.override, g.status, g.status_by_hand, "            \
+    "g.has_value, "                                                                                                    \
     "g.start_value, g.target_value, g.risk_value, g.auto_value, g.applied_value, g.raw_progress, g.progress, "         \
     "g.start_on, g.end_on, g.unit"
-#define WRITER_GOAL_COLUMNS_N 20
+#define WRITER_GOAL_COLUMNS_N 21
 void writer_load_goal(const struct gs_pg_result *r, int row, int col, struct writer_goal *ret);
 
 /* ---- apply.c, failures.c, roll_up.c: the rules on what was loaded; no I/O ---- */
@@ -167,7 +169,8 @@ struct writer_store {
     const struct gs_pg_stmt *stmt;
     /* Fills p and returns how many rows the statement is to touch; 0: nothing to do. */
     size_t (*params)(const struct writer_work *w, struct gs_pg_params *p);
-    bool guarded; /* another number of rows touched means that somebody else was faster */
+    bool guarded;                     /* another number of rows touched means that somebody else was faster */
+    const struct gs_pg_stmt *careful; /* in its place once a row was met that is there already; null: the same */
 };
 /* Before the ancestors are loaded, so that the linked goals' rows are locked first. */
 extern const struct writer_store writer_store_first[];

@@ -284,6 +284,8 @@ static void test_numerics(void **state)
     RUN_UNTIL(f, f->ok == (int)(sizeof(texts) / sizeof(texts[0])));
 }
 
+#define PLACE ((INT64_C(4294967294) << 16) + 513)
+
 static void on_arrays(void *arg, const struct gs_pg_result *r)
 {
     struct fixture *f = arg;
@@ -304,6 +306,8 @@ static void on_arrays(void *arg, const struct gs_pg_result *r)
     assert_string_equal(gs_pg_get_text(r, 0, 6), "{1.5,NULL}");
     assert_string_equal(gs_pg_get_text(r, 0, 7), "{\"2000-01-01 00:00:00+00\",NULL}");
     assert_string_equal(gs_pg_get_text(r, 0, 8), "{\"\\\\x0001\"}");
+    assert_string_equal(gs_pg_get_text(r, 0, 9), "{\"(4294967294,513)\"}");
+    assert_true(gs_pg_get_tid(r, 0, 10) == PLACE);
 }
 
 static void add_arrays(struct gs_pg_params *p)
@@ -340,6 +344,9 @@ static void add_arrays(struct gs_pg_params *p)
     gs_pg_item_int4(p, 4);
     gs_pg_item_int4(p, -7);
     gs_pg_array_end(p);
+    gs_pg_array_begin(p, GS_PG_TID);
+    gs_pg_item_tid(p, PLACE);
+    gs_pg_array_end(p);
 }
 
 static void test_arrays(void **state)
@@ -347,7 +354,8 @@ static void test_arrays(void **state)
     struct fixture *f = *state;
     const struct gs_pg_stmt stmt = {
         "arrays",
-        "select $6, array['a', 'bb'], $7, $8, $1::text, $2::text, $3::text, $4::text, $5::text from unnest($6)"};
+        "select $6, array['a', 'bb'], $7, $8, $1::text, $2::text, $3::text, $4::text, $5::text, $9::text, $9[1]"
+        " from unnest($6)"};
 
     NEED_SERVER(f);
     run(f, "set timezone = 'UTC'");
