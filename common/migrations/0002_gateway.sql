@@ -250,6 +250,7 @@ ALTER TABLE goal
     ADD ended_at timestamptz, -- closed or postponed by hand
     ADD ended_note text CHECK (length(ended_note) <= 10000),
     ADD external_id text CHECK (length(external_id) <= 200), -- of the system it was imported from
+    ADD edited_at timestamptz NOT NULL DEFAULT now(), -- by a person; see applied_at for the number
     ADD description text NOT NULL DEFAULT '' CHECK (length(description) <= 10000);
 CREATE INDEX goal_period ON goal (period_id) WHERE period_id IS NOT NULL;
 CREATE INDEX goal_owner ON goal (owner_id) WHERE owner_id IS NOT NULL;
@@ -303,6 +304,7 @@ CREATE TABLE check_in (
     person_id bigint REFERENCES person,
     at timestamptz NOT NULL DEFAULT now(),
     value numeric(38, 18), -- null: a note or a status only
+    auto_value numeric(38, 18), -- the goal's then: a one-off override ends once that is another
     status goal_status,    -- null: derived
     sticky boolean NOT NULL DEFAULT false,
     note text NOT NULL DEFAULT '' CHECK (length(note) <= 10000),
@@ -372,9 +374,15 @@ END $$;
 CREATE TRIGGER grow_revision BEFORE UPDATE OF name, time_zone, behind_above, at_risk_above, status_mode, green_from, amber_from,
     planning_year_month, aligned_contribute, projects_contribute, several_parents, create_rule ON organisation
     FOR EACH ROW EXECUTE FUNCTION grow_revision();
-CREATE TRIGGER grow_revision BEFORE UPDATE OF kind, metric, mode, start_value, target_value, risk_value, start_on, end_on, owner_id,
+CREATE FUNCTION goal_edited() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.revision := OLD.revision + 1;
+    NEW.edited_at := now();
+    RETURN NEW;
+END $$;
+CREATE TRIGGER goal_edited BEFORE UPDATE OF kind, metric, mode, start_value, target_value, risk_value, start_on, end_on, owner_id,
     unit, title, private, aspirational, period_id, delegate_id, check_in_owner_id, score, ended_at, ended_note, description, level
-    ON goal FOR EACH ROW EXECUTE FUNCTION grow_revision();
+    ON goal FOR EACH ROW EXECUTE FUNCTION goal_edited();
 
 -- ---------------------------------------------------------------- webhooks
 
@@ -500,6 +508,17 @@ CREATE TRIGGER audit_sync AFTER UPDATE OF failures ON link
 -- An instant as the API shows it. Plain enough to be put into the statement that uses it.
 CREATE FUNCTION api_time(t timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
+-- The people and teams that a list of outside ids names, in its order; whom the caller does not see are left out.
+CREATE FUNCTION people_of(list jsonb) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    SELECT coalesce(array_agg(p.id ORDER BY e.n), '{}') FROM jsonb_array_elements_text(
+        CASE jsonb_typeof(list) WHEN 'array' THEN list ELSE '[]' END) WITH ORDINALITY e(public, n)
+    JOIN person p ON p.public_id = e.public::uuid
+$$;
+CREATE FUNCTION teams_of(list jsonb) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    SELECT coalesce(array_agg(t.id ORDER BY e.n), '{}') FROM jsonb_array_elements_text(
+        CASE jsonb_typeof(list) WHEN 'array' THEN list ELSE '[]' END) WITH ORDINALITY e(public, n)
+    JOIN team t ON t.public_id = e.public::uuid
 $$;
 
 -- The settings of a transaction that the policies read; "" is nobody.
