@@ -642,6 +642,11 @@ GRANT EXECUTE ON FUNCTION gateway_enter(bytea, bytea, bigint, text, uuid) TO goa
 CREATE FUNCTION own_organisations() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT org_id FROM person WHERE account_id = calling('account') AND deactivated_at IS NULL
 $$;
+CREATE FUNCTION own_memberships(OUT organisation uuid, OUT name text, OUT person uuid, OUT role org_role) RETURNS SETOF record
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT o.public_id, o.name, p.public_id, p.role FROM person p JOIN organisation o ON o.id = p.org_id
+     WHERE p.account_id = calling('account') AND p.deactivated_at IS NULL
+$$;
 
 -- Somebody whom the sign-in service vouches for: finds or makes the account, and takes up the places that organisations have
 -- kept for its verified address. Null: the account is deactivated.
