@@ -258,6 +258,13 @@ enum gs_json_type gs_json_type(struct gs_json *j, const char *pointer)
     return node == NO_NODE ? GS_JSON_MISSING : (enum gs_json_type)j->nodes[node].type;
 }
 
+uint32_t gs_json_at(struct gs_json *j, const char *pointer)
+{
+    uint32_t node = find(j, pointer);
+
+    return node == NO_NODE ? GS_JSON_NONE : node;
+}
+
 bool gs_json_string(struct gs_json *j, const char *pointer, const char **ret, size_t *ret_len)
 {
     const struct gs_json_node *n = find_type(j, pointer, GS_JSON_STRING);

@@ -44,4 +44,19 @@ enum gs_rc gs_json_each_string(struct gs_json *j, const char *pointer,
                                void (*fn)(void *arg, const char *key, const char *value), void *arg,
                                struct gs_err *err) GS_MUST_CHECK;
 
+/* Walking without pointers: a value is known by a number until the next parse; GS_JSON_NONE is none.
+ *     for (uint32_t at = gs_json_first(j, list); at != GS_JSON_NONE; at = gs_json_next(j, list, at)) */
+#define GS_JSON_NONE 0u
+uint32_t gs_json_root(const struct gs_json *j);
+uint32_t gs_json_at(struct gs_json *j, const char *pointer);
+uint32_t gs_json_member(const struct gs_json *j, uint32_t object, const char *key); /* none also when it is no object */
+uint32_t gs_json_first(const struct gs_json *j, uint32_t parent);                   /* element, or member's value */
+uint32_t gs_json_next(const struct gs_json *j, uint32_t parent, uint32_t at);
+const char *gs_json_key(const struct gs_json *j, uint32_t at, size_t *ret_len); /* of a value in an object */
+enum gs_json_type gs_json_at_type(const struct gs_json *j, uint32_t at);
+uint32_t gs_json_at_count(const struct gs_json *j, uint32_t at); /* of an array or object */
+bool gs_json_at_bool(const struct gs_json *j, uint32_t at);      /* is it true? */
+/* A string's characters (zero-terminated too, but may hold zeros), or a number's own digits (not terminated). */
+const char *gs_json_at_text(const struct gs_json *j, uint32_t at, size_t *ret_len);
+
 #endif
