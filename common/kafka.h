@@ -105,6 +105,20 @@ int32_t gs_assignment_partition(const struct gs_assignment *a, size_t i);
 void gs_assignment_start_at(struct gs_assignment *a, size_t i, int64_t offset);
 void gs_assignment_done(struct gs_assignment *a);
 
+/* ---- reading along ----
+ *
+ * Whatever is written to a topic from some moment after the start on, for every process that wants it: no group, no
+ * stored offsets. Partitions that are added to the topic later are read by the next process only. */
+
+struct gs_tail;
+/* message() is called on the loop for each one; m is borrowed. Kafka need not be there yet. */
+struct gs_tail *gs_tail_new(uv_loop_t *loop, const char *client_id, const char *topic,
+                            void (*message)(void *arg, const rd_kafka_message_t *m), void *arg, struct gs_err *err);
+/* The moment has come: no message written from here on is missed. Stays true while brokers are away. */
+bool gs_tail_follows(const struct gs_tail *t);
+/* No message() any more; the loop turns until librdkafka's threads have ended. */
+struct gs_tail *gs_tail_free(struct gs_tail *t);
+
 /* ---- dead letters ----
  * Topic "dlq.<group>"; value and key as they came; the original headers plus gs-origin-topic, gs-origin-partition,
  * gs-origin-offset, gs-origin-time, gs-reason (a word), gs-error (a sentence), gs-attempt, gs-version. */

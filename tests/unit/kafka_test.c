@@ -451,6 +451,72 @@ static void two_consumers_share(void **state)
 
 /* ---- dead letters ---- */
 
+/* ---- reading along ---- */
+
+struct listener {
+    struct gs_tail *tail;
+    int got;
+    int64_t first; /* offset of the first message */
+};
+
+static void heard(void *arg, const rd_kafka_message_t *m)
+{
+    struct listener *l = arg;
+
+    if (l->got++ == 0)
+        l->first = m->offset;
+}
+
+static void listen_to(struct listener *l, const char *topic)
+{
+    struct gs_err err;
+
+    *l = (struct listener){.first = -1};
+    l->tail = gs_tail_new(&t.loop, "test", topic, heard, l, &err);
+    assert_non_null(l->tail);
+}
+
+static void everybody_reads_along_from_the_end(void **state)
+{
+    struct listener one, two;
+
+    (void)state;
+    rd_kafka_mock_topic_create(t.cluster, "answers", 1, 1);
+    fill("answers", 7);
+    listen_to(&one, "answers");
+    RUN_UNTIL(gs_tail_follows(one.tail));
+    fill("answers", 3);
+    RUN_UNTIL(one.got == 3);
+    assert_int_equal(one.first, 7);
+    listen_to(&two, "answers");
+    RUN_UNTIL(gs_tail_follows(two.tail));
+    fill("answers", 5);
+    RUN_UNTIL(one.got == 8 && two.got == 5);
+    assert_int_equal(two.first, 10);
+    gs_tail_free(one.tail);
+    gs_tail_free(two.tail);
+}
+
+static void reading_along_waits_for_brokers(void **state)
+{
+    struct listener l;
+
+    (void)state;
+    rd_kafka_mock_topic_create(t.cluster, "answers", 2, 1);
+    rd_kafka_mock_broker_set_down(t.cluster, 1);
+    listen_to(&l, "answers");
+    for (int64_t end = gs_mono_us() + 300000; gs_mono_us() < end;)
+        uv_run(&t.loop, UV_RUN_ONCE);
+    assert_false(gs_tail_follows(l.tail));
+    rd_kafka_mock_broker_set_up(t.cluster, 1);
+    RUN_UNTIL(gs_tail_follows(l.tail));
+    fill("answers", 4);
+    RUN_UNTIL(l.got == 4);
+    gs_tail_free(l.tail);
+    listen_to(&l, "answers");
+    gs_tail_free(l.tail); /* before anything was known */
+}
+
 static void assert_header(const rd_kafka_message_t *m, const char *name, const char *expected)
 {
     rd_kafka_headers_t *h;
@@ -570,6 +636,8 @@ int main(void)
         TEST(closing_before_the_owner_decided),
         TEST(stopped_consumer_gives_nothing),
         TEST(two_consumers_share),
+        TEST(everybody_reads_along_from_the_end),
+        TEST(reading_along_waits_for_brokers),
         TEST(dead_letters_say_where_and_why),
         TEST(mistakes_name_the_setting),
     };
