@@ -17,6 +17,11 @@ BEGIN
     END LOOP;
 END $$;
 
+-- An instant as the API shows it. Plain enough to be put into the statement that uses it.
+CREATE FUNCTION api_time(t timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
+
 -- ---------------------------------------------------------------- the tenant
 
 CREATE TYPE org_creation AS ENUM ('everyone', 'administrators', 'named');
@@ -423,63 +428,77 @@ CREATE TABLE webhook_delivery (
     payload jsonb NOT NULL,
     state delivery_state NOT NULL DEFAULT 'due',
     attempts int NOT NULL DEFAULT 0,
-    due_at timestamptz NOT NULL DEFAULT now(),
+    due_at timestamptz NOT NULL DEFAULT now(), -- while it is being sent: when it is sent again should the sender die
+    tried_at timestamptz, -- the newest attempt
     last_status int,
     last_error text,
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (webhook_id, event_id)
-);
-CREATE INDEX webhook_delivery_due ON webhook_delivery (due_at) WHERE state = 'due';
+) WITH (fillfactor = 80);
+CREATE INDEX webhook_delivery_due ON webhook_delivery (webhook_id, due_at) WHERE state = 'due';
 CREATE INDEX webhook_delivery_webhook ON webhook_delivery (webhook_id, id DESC);
+CREATE INDEX webhook_delivery_created ON webhook_delivery (created_at) WHERE state <> 'due';
+
+-- What receivers get: the body of a delivery. data: what is particular to the event.
+CREATE FUNCTION webhook_payload(event text, at timestamptz, org uuid, data jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object('type', event, 'timestamp', api_time(at), 'data', jsonb_build_object('organisation_id', org) || data)
+$$;
+-- A webhook that is switched off, or that stopped, keeps no news for later.
+CREATE FUNCTION webhook_drop() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE webhook_delivery SET state = 'dropped' WHERE webhook_id = NEW.id AND state = 'due';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER webhook_drop AFTER UPDATE OF enabled, stopped_reason ON webhook
+    FOR EACH ROW WHEN (NOT NEW.enabled OR NEW.stopped_reason IS NOT NULL) EXECUTE FUNCTION webhook_drop();
 CREATE TRIGGER grow_revision BEFORE UPDATE OF url, events, description, enabled ON webhook
     FOR EACH ROW EXECUTE FUNCTION grow_revision();
 
 -- ---------------------------------------------------------------- audit
 
 -- A chain over the audit in the order of commits: each link's hash covers its row and the hash before it. It is made at
--- the end of the transaction, so that the chain's head is locked for as short as can be, and by one lock, so that no two
--- transactions can wait for each other in a circle. Who keeps a copy of a head's hash can tell whether anything before
--- it was changed or taken away.
+-- the end of the transaction, so that the chain's end is locked for as short as can be, and by one lock, so that no two
+-- transactions can wait for each other in a circle. Who keeps a copy of a hash can tell whether anything before it was
+-- changed or taken away.
 CREATE TABLE audit_chain (
     seq bigint PRIMARY KEY,
     audit_id bigint NOT NULL UNIQUE REFERENCES audit,
     hash bytea NOT NULL CHECK (length(hash) = 32)
 );
-CREATE TABLE audit_head (
-    one boolean PRIMARY KEY DEFAULT true CHECK (one),
-    seq bigint NOT NULL DEFAULT 0,
-    hash bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex')
-);
-INSERT INTO audit_head DEFAULT VALUES;
+-- Newest first, of an organisation or of all.
+DROP INDEX audit_org;
+CREATE INDEX audit_org ON audit (org_id, at DESC, id DESC);
+CREATE INDEX audit_at ON audit (at DESC, id DESC);
 
 -- What is hashed of a row: a JSON array, so that no field can run into the next.
-CREATE FUNCTION audit_text(a audit) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION audit_text(a audit) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_array(a.id, (extract(epoch FROM a.at) * 1000000)::bigint, a.org_id, a.actor, a.action, a.target, a.detail)::text
 $$;
+-- The end is read anew under the lock: each statement here sees what was committed before it began. There is no row that
+-- holds the end: one that is updated for every row would be read through all its versions.
 CREATE FUNCTION audit_append() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    head audit_head;
+    tail audit_chain;
 BEGIN
-    SELECT * INTO head FROM audit_head FOR UPDATE;
-    head.seq := head.seq + 1;
-    head.hash := sha256(head.hash || convert_to(audit_text(NEW), 'UTF8'));
-    INSERT INTO audit_chain (seq, audit_id, hash) VALUES (head.seq, NEW.id, head.hash);
-    UPDATE audit_head SET seq = head.seq, hash = head.hash;
+    PERFORM pg_advisory_xact_lock(hashtextextended('audit_chain', 0));
+    SELECT * INTO tail FROM audit_chain ORDER BY seq DESC LIMIT 1;
+    INSERT INTO audit_chain (seq, audit_id, hash)
+    VALUES (coalesce(tail.seq, 0) + 1, NEW.id,
+            sha256(coalesce(tail.hash, decode(repeat('00', 32), 'hex')) || convert_to(audit_text(NEW), 'UTF8')));
     RETURN NULL;
 END $$;
 -- Rows from before the chain come first.
 DO $$
 DECLARE
     a audit;
-    h audit_head;
+    seq bigint := 0;
+    hash bytea := decode(repeat('00', 32), 'hex');
 BEGIN
-    SELECT * INTO h FROM audit_head;
     FOR a IN SELECT * FROM audit ORDER BY id LOOP
-        h.seq := h.seq + 1;
-        h.hash := sha256(h.hash || convert_to(audit_text(a), 'UTF8'));
-        INSERT INTO audit_chain (seq, audit_id, hash) VALUES (h.seq, a.id, h.hash);
+        seq := seq + 1;
+        hash := sha256(hash || convert_to(audit_text(a), 'UTF8'));
+        INSERT INTO audit_chain VALUES (seq, a.id, hash);
     END LOOP;
-    UPDATE audit_head SET seq = h.seq, hash = h.hash;
 END $$;
 CREATE CONSTRAINT TRIGGER audit_append AFTER INSERT ON audit DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION audit_append();
@@ -492,23 +511,62 @@ CREATE TRIGGER audit_keep BEFORE UPDATE OR DELETE ON audit_chain FOR EACH ROW EX
 CREATE TRIGGER audit_keep_all BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_keep();
 CREATE TRIGGER audit_keep_all BEFORE TRUNCATE ON audit_chain FOR EACH STATEMENT EXECUTE FUNCTION audit_keep();
 
--- A link that begins to fail, and one that gives numbers again.
+-- A link that begins to fail, and one that gives numbers again: into the audit, and to the webhooks that want it.
 CREATE FUNCTION audit_sync() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    what text := CASE WHEN NEW.failures > 0 THEN 'sync.failed' ELSE 'sync.recovered' END;
+    row_id bigint;
 BEGIN
     INSERT INTO audit (org_id, actor, action, target, detail)
-    VALUES (NEW.org_id, 'service:progress-writer', CASE WHEN NEW.failures > 0 THEN 'sync.failed' ELSE 'sync.recovered' END,
-            'link:' || NEW.public_id, jsonb_build_object('outcome', NEW.outcome, 'error', NEW.error));
+    VALUES (NEW.org_id, 'service:progress-writer', what, 'link:' || NEW.public_id,
+            jsonb_build_object('outcome', NEW.outcome, 'error', NEW.error)) RETURNING id INTO row_id;
+    INSERT INTO webhook_delivery (org_id, webhook_id, event_id, event, payload)
+    SELECT w.org_id, w.id, 'audit:' || row_id, what, webhook_payload(what, now(), o.public_id, jsonb_build_object(
+               'goal', jsonb_build_object('id', g.public_id, 'title', g.title, 'kind', g.kind, 'value', trim_scale(g.applied_value)::text,
+                                          'progress', round(g.progress, 4)::text, 'status', g.status),
+               'link_id', NEW.public_id, 'outcome', NEW.outcome, 'error', NEW.error))
+      FROM webhook w JOIN organisation o ON o.id = w.org_id JOIN goal g ON g.id = NEW.goal_id
+     WHERE w.org_id = NEW.org_id AND w.enabled AND w.stopped_reason IS NULL AND what = ANY (w.events) AND NOT g.private;
     RETURN NULL;
 END $$;
 CREATE TRIGGER audit_sync AFTER UPDATE OF failures ON link
     FOR EACH ROW WHEN ((OLD.failures = 0) <> (NEW.failures = 0)) EXECUTE FUNCTION audit_sync();
 
+-- Credentials that were used: at most one row of the audit for each connection and hour.
+CREATE TABLE credential_use (
+    connection_id bigint PRIMARY KEY REFERENCES connection ON DELETE CASCADE,
+    used_at timestamptz NOT NULL, -- up to this use the audit has it
+    written_at timestamptz NOT NULL
+);
+-- Looks at the next connections by id and returns the last one's; null: there are no more. In pieces, so that the end of
+-- the audit is never held for long.
+CREATE FUNCTION audit_credential_use(after bigint, how_many int) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    last bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('audit_credential_use', 0)); -- notifiers take turns
+    SELECT max(id) INTO last FROM (SELECT id FROM connection WHERE id > after ORDER BY id LIMIT how_many) c;
+    WITH used AS (
+        SELECT c.id, c.public_id, c.org_id, c.connector, c.owner_id, l.links, l.used_at
+          FROM connection c JOIN credential s ON s.connection_id = c.id LEFT JOIN credential_use u ON u.connection_id = c.id
+         CROSS JOIN LATERAL (
+            SELECT count(*) AS links, max(greatest(g.fetched_at, k.failed_slot)) AS used_at
+              FROM link k JOIN goal g ON g.id = k.goal_id
+             WHERE k.connection_id = c.id AND greatest(g.fetched_at, k.failed_slot) > coalesce(u.used_at, '-infinity')) l
+         WHERE c.id > after AND c.id <= last AND l.links > 0 AND coalesce(u.written_at, '-infinity') < date_trunc('hour', now())),
+    written AS (
+        INSERT INTO credential_use (connection_id, used_at, written_at) SELECT id, used_at, now() FROM used
+        ON CONFLICT (connection_id) DO UPDATE SET used_at = EXCLUDED.used_at, written_at = EXCLUDED.written_at)
+    INSERT INTO audit (org_id, actor, action, target, detail)
+    SELECT x.org_id, 'service:fetch', 'credential.used', 'connection:' || x.public_id,
+           jsonb_build_object('connector', x.connector, 'links', x.links, 'last_used_at', api_time(x.used_at),
+                              'owner_id', (SELECT p.public_id FROM person p WHERE p.id = x.owner_id))
+      FROM used x ORDER BY x.id;
+    RETURN last;
+END $$;
+
 -- ---------------------------------------------------------------- who calls
 
--- An instant as the API shows it. Plain enough to be put into the statement that uses it.
-CREATE FUNCTION api_time(t timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-$$;
 -- The people and teams that a list of outside ids names, in its order; whom the caller does not see are left out.
 CREATE FUNCTION people_of(list jsonb) RETURNS bigint[] LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(p.id ORDER BY e.n), '{}') FROM jsonb_array_elements_text(
@@ -519,6 +577,25 @@ CREATE FUNCTION teams_of(list jsonb) RETURNS bigint[] LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(t.id ORDER BY e.n), '{}') FROM jsonb_array_elements_text(
         CASE jsonb_typeof(list) WHEN 'array' THEN list ELSE '[]' END) WITH ORDINALITY e(public, n)
     JOIN team t ON t.public_id = e.public::uuid
+$$;
+-- A goal's definition as a body of the API would have it; an edit is laid over it.
+CREATE FUNCTION goal_definition(goal bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object('kind', g.kind, 'metric', g.metric, 'mode', g.mode, 'level', g.level, 'title', g.title,
+        'description', g.description, 'unit', g.unit, 'start', trim_scale(g.start_value)::text,
+        'target', trim_scale(g.target_value)::text, 'risk', trim_scale(g.risk_value)::text,
+        'starts_on', g.start_on, 'ends_on', g.end_on, 'aspirational', g.aspirational, 'private', g.private,
+        'external_id', g.external_id, 'period_id', (SELECT x.public_id FROM period x WHERE x.id = g.period_id),
+        'delegate_id', (SELECT p.public_id FROM person p WHERE p.id = g.delegate_id),
+        'check_in_owner_id', (SELECT p.public_id FROM person p WHERE p.id = g.check_in_owner_id),
+        'owner_ids', (SELECT coalesce(jsonb_agg(p.public_id ORDER BY x.place, p.id), '[]') FROM (
+            SELECT g.owner_id AS id, 0 AS place UNION ALL SELECT o.person_id, 1 FROM goal_co_owner o WHERE o.goal_id = g.id) x
+            JOIN person p ON p.id = x.id),
+        'viewer_ids', (SELECT coalesce(jsonb_agg(p.public_id ORDER BY p.id), '[]') FROM goal_viewer x
+            JOIN person p ON p.id = x.person_id WHERE x.goal_id = g.id),
+        'team_ids', (SELECT coalesce(jsonb_agg(t.public_id ORDER BY t.id), '[]') FROM goal_team x
+            JOIN team t ON t.id = x.team_id WHERE x.goal_id = g.id),
+        'tags', (SELECT coalesce(jsonb_agg(x.tag ORDER BY x.tag), '[]') FROM goal_tag x WHERE x.goal_id = g.id))
+      FROM goal g WHERE g.id = goal_definition.goal
 $$;
 
 -- The settings of a transaction that the policies read; "" is nobody.
@@ -727,8 +804,9 @@ BEGIN
         END IF;
         EXECUTE format('CREATE POLICY gateway ON %I TO goalsync_gateway USING (%s)', t, visible);
         FOREACH r IN ARRAY ARRAY['goalsync_operator', 'goalsync_progress_writer', 'goalsync_scheduler', 'goalsync_notifier'] LOOP
-            CONTINUE WHEN t IN ('connection', 'credential', 'data_key') AND r <> 'goalsync_notifier';
-            EXECUTE format('CREATE POLICY %I ON %I TO %I USING (true) WITH CHECK (true)', r, t, r);
+            CONTINUE WHEN t IN ('connection', 'credential') OR t = 'data_key' AND r <> 'goalsync_notifier';
+            EXECUTE format('CREATE POLICY %I ON %I TO %I USING (%s) WITH CHECK (true)', r, t, r,
+                           CASE t WHEN 'data_key' THEN 'category = ''third_party''' ELSE 'true' END); -- seals webhooks' secrets
         END LOOP;
     END LOOP;
 END $$;
@@ -742,7 +820,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON person, goal, goal_edge, goal_task, org_
     webhook_delivery TO goalsync_gateway;
 GRANT SELECT, UPDATE ON organisation TO goalsync_gateway;
 GRANT SELECT, INSERT ON terms_acceptance, link_revision, activity, audit TO goalsync_gateway;
-GRANT SELECT ON audit_chain, audit_head, observation TO goalsync_gateway;
+GRANT SELECT ON audit_chain, observation TO goalsync_gateway;
 GRANT SELECT, INSERT ON data_key TO goalsync_gateway;
 GRANT UPDATE (sealed) ON data_key TO goalsync_gateway;
 -- Secrets go in; none comes out.
@@ -750,6 +828,8 @@ GRANT SELECT (connection_id, org_id, category, data_key_id, updated_at), INSERT,
 GRANT INSERT ON outbox, sync_request TO goalsync_gateway;
 GRANT SELECT, UPDATE ON sync_request TO goalsync_gateway;
 
+REVOKE EXECUTE ON FUNCTION audit_credential_use(bigint, int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit_credential_use(bigint, int) TO goalsync_notifier;
 GRANT SELECT ON organisation, person, goal, goal_edge, link, check_in, comment, mention, webhook, webhook_secret, data_key TO goalsync_notifier;
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_delivery TO goalsync_notifier;
 GRANT UPDATE (enabled, stopped_reason) ON webhook TO goalsync_notifier;
@@ -758,7 +838,7 @@ GRANT SELECT, INSERT, UPDATE ON consumer_offset TO goalsync_notifier;
 GRANT INSERT ON audit TO goalsync_notifier;
 
 GRANT SELECT ON tenant, tenant_creator, account, period, team, team_member, goal_co_owner, goal_viewer, goal_team, goal_tag, check_in,
-    comment, mention, reaction, webhook, webhook_delivery, audit_chain, audit_head, terms_acceptance TO goalsync_operator;
+    comment, mention, reaction, webhook, webhook_delivery, audit_chain, terms_acceptance TO goalsync_operator;
 GRANT SELECT (id, public_id, account_id, org_id, link_id, name, hint, scopes, expires_at, last_used_at, revoked_at, created_at)
     ON api_token TO goalsync_operator;
 GRANT UPDATE ON tenant TO goalsync_operator;
