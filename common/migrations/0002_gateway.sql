@@ -768,6 +768,21 @@ BEGIN
     PERFORM set_config('goalsync.org', made::text, true), set_config('goalsync.person', member::text, true);
     RETURN made;
 END $$;
+-- Is there a token that may administer the tenant, or become one that may? Asked at the start, when nobody calls yet.
+CREATE FUNCTION gateway_tenant_token_alive() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM api_token t JOIN account a ON a.id = t.account_id
+        WHERE a.tenant_admin AND a.deactivated_at IS NULL AND t.org_id IS NULL AND t.link_id IS NULL AND t.revoked_at IS NULL
+          AND (t.expires_at IS NULL OR t.expires_at > now()) AND t.scopes && '{tenant,bootstrap}')
+$$;
+-- Where a token of the caller's is bound to, by outside ids; also from outside that organisation.
+CREATE FUNCTION token_bound(token bigint, OUT organisation uuid, OUT link uuid) LANGUAGE sql STABLE
+    SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT o.public_id, l.public_id FROM api_token t
+      LEFT JOIN organisation o ON o.id = t.org_id LEFT JOIN link l ON l.id = t.link_id WHERE t.id = token
+$$;
+REVOKE EXECUTE ON FUNCTION gateway_tenant_token_alive(), token_bound(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION gateway_tenant_token_alive(), token_bound(bigint) TO goalsync_gateway;
+
 REVOKE EXECUTE ON FUNCTION gateway_sign_in(text, text, text, text), gateway_create_organisation(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION gateway_sign_in(text, text, text, text), gateway_create_organisation(text, text) TO goalsync_gateway;
 
