@@ -168,40 +168,75 @@ void writer_load_ancestors_read(struct writer_work *w, const struct gs_pg_result
 
 /* ---- their children ---- */
 
-/* Only what a roll-up asks of a child, and null for what it does not: this is the largest answer of a transaction. */
-const struct gs_pg_stmt writer_load_edges_stmt = {
-    "load_edges", "SELECT e.parent_id, e.child_id, e.weight_hundredths, e.contributes, g.kind, g.metric, g.status,"
-                  " g.has_value, g.progress, CASE WHEN NOT g.has_value THEN g.start_value END, g.applied_value,"
-                  " nullif(g.unit, '') FROM goal_edge e JOIN goal g ON g.id = e.child_id"
-                  " WHERE e.parent_id = ANY ($1::bigint[])"};
+/* The largest answer of a transaction, so only what a roll-up asks of a child: a parent that averages needs no values.
+ * Null: what is usual. */
+#define CHILDREN(metric, more)                                                                                         \
+    "SELECT e.parent_id, e.child_id, e.weight_hundredths, nullif(e.contributes, true), nullif(g.kind, 'key_result'),"  \
+    " CASE WHEN g.has_value THEN g.progress END, g.status, " metric more                                               \
+    " FROM goal_edge e JOIN goal g ON g.id = e.child_id WHERE e.parent_id = ANY ($1::bigint[])"
 
-void writer_load_edges_params(const struct writer_work *w, struct gs_pg_params *p)
+const struct gs_pg_stmt writer_load_averaged_stmt = {"load_averaged",
+                                                     CHILDREN("CASE WHEN g.metric = 'baseline' THEN g.metric END", "")};
+const struct gs_pg_stmt writer_load_added_stmt = {
+    "load_added", CHILDREN("g.metric", ", CASE WHEN NOT g.has_value THEN g.start_value END, g.applied_value,"
+                                       " nullif(g.unit, '')")};
+
+static bool adds_values(const struct gs_goal *parent)
 {
-    gs_pg_array_begin(p, GS_PG_INT8);
-    for (size_t i = 0; i < w->ancestors.n; i++)
-        gs_pg_item_int8(p, w->ancestors.items[i].goal.id);
-    gs_pg_array_end(p);
+    return parent->metric == GS_BASELINE || gs_goal_is_numeric(parent);
 }
 
-void writer_load_edges_read(struct writer_work *w, const struct gs_pg_result *r)
+size_t writer_load_children_params(const struct writer_work *w, bool added, struct gs_pg_params *p)
 {
-    for (int i = 0; i < gs_pg_rows(r); i++) {
-        struct writer_edge *e = writer_list_add(&w->edges);
-        struct gs_goal *g = &e->goal;
-        e->parent_id = gs_pg_get_int8(r, i, 0);
-        e->child_id = g->id = gs_pg_get_int8(r, i, 1);
-        e->child.weight = gs_pg_is_null(r, i, 2) ? GS_WEIGHT_FREE : gs_pg_get_int4(r, i, 2);
-        e->child.contributes = gs_pg_get_bool(r, i, 3);
-        bool known = gs_goal_kind_parse(gs_pg_get_text(r, i, 4), &g->kind);
-        known = gs_goal_metric_parse(gs_pg_get_text(r, i, 5), &g->metric) && known;
-        known = gs_goal_status_parse(gs_pg_get_text(r, i, 6), &g->status) && known;
-        (void)known; /* see read_words() */
-        g->has_value = gs_pg_get_bool(r, i, 7);
-        (void)gs_pg_get_dec(r, i, 8, &g->progress); /* NOT NULL */
-        g->has_start = gs_pg_get_dec(r, i, 9, &g->start);
-        g->has_applied = gs_pg_get_dec(r, i, 10, &g->applied_value);
-        g->unit = writer_work_unit(w, gs_pg_get_text(r, i, 11));
+    size_t n = 0;
+    gs_pg_array_begin(p, GS_PG_INT8);
+    for (size_t i = 0; i < w->ancestors.n; i++) {
+        if (adds_values(&w->ancestors.items[i].goal) != added)
+            continue;
+        gs_pg_item_int8(p, w->ancestors.items[i].goal.id);
+        n++;
     }
+    gs_pg_array_end(p);
+    return n;
+}
+
+static struct gs_goal *read_child(struct writer_work *w, const struct gs_pg_result *r, int row)
+{
+    struct writer_edge *e = writer_list_add(&w->edges);
+    struct gs_goal *g = &e->goal;
+    e->parent_id = gs_pg_get_int8(r, row, 0);
+    e->child_id = g->id = gs_pg_get_int8(r, row, 1);
+    e->child.weight = gs_pg_is_null(r, row, 2) ? GS_WEIGHT_FREE : gs_pg_get_int4(r, row, 2);
+    e->child.contributes = gs_pg_is_null(r, row, 3);
+    g->kind = GS_KEY_RESULT;
+    bool known = gs_pg_is_null(r, row, 4) || gs_goal_kind_parse(gs_pg_get_text(r, row, 4), &g->kind);
+    g->has_value = gs_pg_get_dec(r, row, 5, &g->progress);
+    known = gs_goal_status_parse(gs_pg_get_text(r, row, 6), &g->status) && known;
+    known = (gs_pg_is_null(r, row, 7) || gs_goal_metric_parse(gs_pg_get_text(r, row, 7), &g->metric)) && known;
+    (void)known; /* see read_words() */
+    return g;
+}
+
+static void sort_edges(struct writer_work *w)
+{
     if (w->edges.n)
         qsort(w->edges.items, w->edges.n, sizeof *w->edges.items, writer_compare_ids);
+}
+
+void writer_load_averaged_read(struct writer_work *w, const struct gs_pg_result *r)
+{
+    for (int i = 0; i < gs_pg_rows(r); i++)
+        (void)read_child(w, r, i);
+    sort_edges(w);
+}
+
+void writer_load_added_read(struct writer_work *w, const struct gs_pg_result *r)
+{
+    for (int i = 0; i < gs_pg_rows(r); i++) {
+        struct gs_goal *g = read_child(w, r, i);
+        g->has_start = gs_pg_get_dec(r, i, 8, &g->start);
+        g->has_applied = gs_pg_get_dec(r, i, 9, &g->applied_value);
+        g->unit = writer_work_unit(w, gs_pg_get_text(r, i, 10));
+    }
+    sort_edges(w);
 }

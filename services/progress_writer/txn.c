@@ -107,9 +107,14 @@ static void read_ancestors(void *arg, const struct gs_pg_result *r)
     writer_load_ancestors_read(arg, r);
 }
 
-static void read_edges(void *arg, const struct gs_pg_result *r)
+static void read_averaged(void *arg, const struct gs_pg_result *r)
 {
-    writer_load_edges_read(arg, r);
+    writer_load_averaged_read(arg, r);
+}
+
+static void read_added(void *arg, const struct gs_pg_result *r)
+{
+    writer_load_added_read(arg, r);
 }
 
 static void open_step(struct writer_txn *t)
@@ -169,8 +174,11 @@ static void edges_step(struct writer_txn *t)
 {
     t->step = STEP_EDGES;
     gs_pg_params_clear(t->params);
-    writer_load_edges_params(t->w, t->params);
-    writer_txn_query(t, &writer_load_edges_stmt, t->params, read_edges, t->w);
+    if (writer_load_children_params(t->w, false, t->params))
+        writer_txn_query(t, &writer_load_averaged_stmt, t->params, read_averaged, t->w);
+    gs_pg_params_clear(t->params);
+    if (writer_load_children_params(t->w, true, t->params))
+        writer_txn_query(t, &writer_load_added_stmt, t->params, read_added, t->w);
 }
 
 static void last_step(struct writer_txn *t)

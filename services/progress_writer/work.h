@@ -134,7 +134,7 @@ void writer_work_report(struct writer_work *w, struct writer_goal *g, enum write
 
 /* ---- load.c: questions and their answers ---- */
 extern const struct gs_pg_stmt writer_load_links_stmt, writer_load_orgs_stmt, writer_load_ancestors_stmt,
-    writer_load_seeds_stmt, writer_load_edges_stmt;
+    writer_load_seeds_stmt, writer_load_averaged_stmt, writer_load_added_stmt;
 void writer_load_links_params(const struct writer_work *w, struct gs_pg_params *p);
 void writer_load_links_read(struct writer_work *w, const struct gs_pg_result *r);
 /* Organisations named by the results (before the links are known) or by the links that still miss theirs. */
@@ -142,8 +142,10 @@ bool writer_load_orgs_params(const struct writer_work *w, struct gs_pg_params *p
 void writer_load_orgs_read(struct writer_work *w, const struct gs_pg_result *r);
 void writer_load_ancestors_params(const struct writer_work *w, struct gs_pg_params *p);
 void writer_load_ancestors_read(struct writer_work *w, const struct gs_pg_result *r);
-void writer_load_edges_params(const struct writer_work *w, struct gs_pg_params *p);
-void writer_load_edges_read(struct writer_work *w, const struct gs_pg_result *r);
+/* Children of the ancestors that add the values up, or of those that average; 0: there is no such ancestor. */
+size_t writer_load_children_params(const struct writer_work *w, bool added, struct gs_pg_params *p);
+void writer_load_averaged_read(struct writer_work *w, const struct gs_pg_result *r);
+void writer_load_added_read(struct writer_work *w, const struct gs_pg_result *r);
 /* The columns of a goal's definition and state, in this order, from column `col` on. */
 #define WRITER_GOAL_COLUMNS                                                                                            \
     "g.ctid, g.id, g.org_id, g.version, g.kind, g.metric, g.mode, g.override, g.status, g.status_by_hand, "            \
