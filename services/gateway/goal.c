@@ -5,6 +5,7 @@
 #include "common/mem.h"
 #include "common/str.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- rights ---- */
@@ -47,22 +48,50 @@ static int refuse(struct gw_call *c, enum gw_right right)
                         "a parent goal, managers of its owners and administrators can");
 }
 
-int gw_goal_need(struct gw_call *c, const char *goal, enum gw_right right)
+int gw_goal_may(struct gw_call *c, const char *goal, enum gw_right right, bool *ret)
 {
     const char *admin = gw_who(c)->role >= GW_ADMIN ? "true" : "false";
     GS_AUTO_RESULT r =
         right == GW_SEE ? gw_query(c, see_sql, GS_WITH(goal)) : gw_query(c, lock_sql, GS_WITH(goal, admin));
 
+    *ret = false;
     if (!r)
         return gw_status(c);
     if (PQntuples(r) == 0)
         return gw_not_found(c, "goal");
-    if (right == GW_SEE)
+    if (right == GW_SEE) {
+        *ret = true;
         return 0;
+    }
     bool own = is_true(r, 0), edit = own || is_true(r, 1), check_in = edit || is_true(r, 2);
-    if (right == GW_OWN ? own : right == GW_EDIT ? edit : check_in)
-        return 0;
-    return refuse(c, right);
+    *ret = right == GW_OWN ? own : right == GW_EDIT ? edit : check_in;
+    return 0;
+}
+
+int gw_goal_need(struct gw_call *c, const char *goal, enum gw_right right)
+{
+    bool may;
+    int status = gw_goal_may(c, goal, right, &may);
+
+    return status || may ? status : refuse(c, right);
+}
+
+int gw_goal_find(struct gw_call *c, const char *public_id, const char *pointer, char ret[GW_ID_TEXT])
+{
+    static const char sql[] = "SELECT id FROM goal WHERE public_id = $1";
+    GS_AUTO_RESULT r = gw_query(c, sql, GS_WITH(public_id));
+
+    if (!r)
+        return gw_status(c);
+    if (PQntuples(r) == 0)
+        return pointer ? gw_invalid(c, pointer, "names no goal that you can see") : gw_not_found(c, "goal");
+    snprintf(ret, GW_ID_TEXT, "%s", PQgetvalue(r, 0, 0));
+    return 0;
+}
+
+bool gw_goal_see_all(struct gw_call *c, bool on)
+{
+    return gw_exec(c, "SELECT set_config('goalsync.all_goals', $1, true)", GS_WITH(on ? "on" : ""));
 }
 
 /* ---- changes ---- */

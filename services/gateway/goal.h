@@ -15,6 +15,14 @@ enum gw_right {
 /* Locks the goal's row (FOR NO KEY UPDATE) unless right is GW_SEE, and gives 0, or the status of a refusal. goal:
  * internal id. */
 int gw_goal_need(struct gw_call *c, const char *goal, enum gw_right right) GS_MUST_CHECK;
+/* The same as a question; a goal out of sight is 404 all the same. */
+int gw_goal_may(struct gw_call *c, const char *goal, enum gw_right right, bool *ret) GS_MUST_CHECK;
+/* The internal id of a goal in sight by its outside one, which pointer (null: the path) named. 0, or a status. */
+int gw_goal_find(struct gw_call *c, const char *public_id, const char *pointer, char ret[GW_ID_TEXT]) GS_MUST_CHECK;
+/* Roll-ups and shares count private goals whoever asks: on for the statements that need it, then off again. */
+bool gw_goal_see_all(struct gw_call *c, bool on) GS_MUST_CHECK;
+/* Answers with schema GoalDetail and its ETag. */
+int gw_goal_show(struct gw_call *c, int status, const char *goal);
 
 /* A person's change of goals, all at once: each goal itself, then everything above them, in this transaction, with feed
  * and events (common/goals/store/recompute.h). goals: internal ids, distinct. Null change: only derived again (edited
@@ -67,6 +75,7 @@ bool gw_goal_activity(struct gw_call *c, const char *goal, const char *kind, con
     "'copied_from_id', (SELECT x.public_id FROM goal x WHERE x.id = g.copied_from_id), "                               \
     "'source_at', api_time(g.source_at), 'fetched_at', api_time(g.fetched_at), "                                       \
     "'value_changed_at', api_time(g.applied_at), 'created_at', api_time(g.created_at), "                               \
+    "'edited_at', api_time(g.edited_at), "                                                                             \
     "'revision', g.revision, 'version', g.version)"
 
 #endif
