@@ -16,7 +16,7 @@
 #define GS_HTTP_REQUEST_MAX (16u << 20) /* bytes of a request's body */
 #define GS_HTTP_KEEP_BODY   262144      /* a reply buffer larger than this is not kept for reuse */
 #define GS_HTTP_SLOW_S      60L         /* a transfer without a byte for so long ends, whatever its own time-out */
-#define GS_HTTP_LINES       (GS_HTTP_HEADERS_MAX + 3)
+#define GS_HTTP_LINES       (GS_HTTP_HEADERS_MAX + 4)
 
 struct gs_http_pool;
 
@@ -41,6 +41,8 @@ struct gs_http_call {
     char *custom_method;
     bool plain, with_body;
     long timeout_ms, connect_ms;
+    CURLU *address;             /* the URL in parts */
+    struct gs_buf origin, path; /* origin: of the address */
 };
 
 /* ---- http_request.c: from a request to options ---- */

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define USER_AGENT "User-Agent: goalsync/" GOALSYNC_VERSION
+#define USER_AGENT      "User-Agent: goalsync/" GOALSYNC_VERSION
+#define ENCODINGS       "gzip, deflate"
+#define ACCEPT_ENCODING "Accept-Encoding: " ENCODINGS
 
 /* ---- checks ---- */
 
@@ -68,7 +70,7 @@ static enum gs_rc check_headers(const struct gs_http_request *req, struct gs_err
             return gs_fail(err, GS_REJECT, "the value of header %s has a control character in it", name);
         size += strlen(req->headers[i].name) + strlen(req->headers[i].value) + 3;
     }
-    if (size > GS_HTTP_HEAD_MAX - sizeof(USER_AGENT) - 64)
+    if (size > GS_HTTP_HEAD_MAX - sizeof(USER_AGENT) - sizeof(ACCEPT_ENCODING) - 64)
         return gs_fail(err, GS_REJECT, "headers of more than 64 KiB");
     return GS_OK;
 }
@@ -141,6 +143,11 @@ struct gs_http_call *gs_http_call_new(struct gs_http *h, const char *ca_file)
     gs_buf_init(&c->sent_body, GS_HTTP_REQUEST_MAX);
     gs_buf_init(&c->head, GS_HTTP_HEAD_MAX);
     gs_buf_init(&c->body, 0);
+    gs_buf_init(&c->origin, GS_HTTP_URL_MAX);
+    gs_buf_init(&c->path, GS_HTTP_URL_MAX);
+    c->address = curl_url();
+    if (!c->address)
+        abort();
     SET(c, PRIVATE, c);
     SET(c, WRITEFUNCTION, on_body);
     SET(c, WRITEDATA, c);
@@ -152,7 +159,7 @@ struct gs_http_call *gs_http_call_new(struct gs_http *h, const char *ca_file)
     SET(c, PROTOCOLS_STR, "https");
     SET(c, PROXY, "");
     SET(c, DISALLOW_USERNAME_IN_URL, 1L);
-    SET(c, ACCEPT_ENCODING, "gzip, deflate");
+    SET(c, ACCEPT_ENCODING, ENCODINGS);
     SET(c, SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(c, CAPATH, NULL);
     SET(c, CAINFO, ca_file);
@@ -165,6 +172,9 @@ struct gs_http_call *gs_http_call_free(struct gs_http_call *c)
     if (!c)
         return NULL;
     curl_easy_cleanup(c->easy);
+    curl_url_cleanup(c->address);
+    gs_buf_done(&c->origin);
+    gs_buf_done(&c->path);
     gs_buf_done(&c->sent_head);
     gs_buf_done(&c->sent_body);
     gs_buf_done(&c->head);
@@ -196,6 +206,53 @@ void gs_http_call_clear(struct gs_http_call *c)
     c->error[0] = '\0';
 }
 
+/* ---- the address ---- */
+
+/* True for what libcurl sends as it stands. A whole URL has dots resolved and bytes beyond ASCII encoded, a path that
+ * is set by itself has neither, and the case of its %2F changed. */
+static bool is_plain_path(const char *path)
+{
+    if (*path != '/' || strstr(path, "/."))
+        return false;
+    for (; *path; path++)
+        if ((unsigned char)*path > 0x7e || strchr("%#\\", *path))
+            return false;
+    return true;
+}
+
+static bool set_path(struct gs_http_call *c, const char *path)
+{
+    size_t len = strcspn(path, "?");
+
+    gs_buf_clear(&c->path);
+    gs_buf_append(&c->path, path, len);
+    return curl_url_set(c->address, CURLUPART_PATH, gs_buf_str(&c->path), 0) == CURLUE_OK &&
+           curl_url_set(c->address, CURLUPART_QUERY, path[len] ? path + len + 1 : NULL, 0) == CURLUE_OK;
+}
+
+static bool set_address(struct gs_http_call *c, const char *url)
+{
+    size_t len = gs_http_origin_len(url);
+
+    if (c->origin.len == len && memcmp(c->origin.data, url, len) == 0 && is_plain_path(url + len))
+        return set_path(c, url + len);
+    gs_buf_clear(&c->origin);
+    if (curl_url_set(c->address, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK)
+        return false;
+    gs_buf_append(&c->origin, url, len);
+    return true;
+}
+
+/* libcurl takes a URL apart, prints it anew and looks at that, for each request; with parts that are there already it
+ * only copies them. What it cannot take apart it gets whole, to say what is wrong. */
+static void prepare_address(struct gs_http_call *c, const struct gs_http_request *req)
+{
+    SET(c, URL, req->url);
+    SET(c, CURLU, set_address(c, req->url) ? c->address : NULL);
+}
+
+/* ---- the rest ---- */
+
 static bool has_header(const struct gs_http_request *req, const char *name)
 {
     for (size_t i = 0; i < req->n_headers; i++)
@@ -213,6 +270,11 @@ static void prepare_headers(struct gs_http_call *c, const struct gs_http_request
     if (!has_header(req, "User-Agent")) {
         at[n++] = b->len;
         gs_buf_append(b, USER_AGENT, sizeof(USER_AGENT));
+    }
+    /* libcurl would print its own line twice, byte by byte. */
+    if (!has_header(req, "Accept-Encoding")) {
+        at[n++] = b->len;
+        gs_buf_append(b, ACCEPT_ENCODING, sizeof(ACCEPT_ENCODING));
     }
     for (size_t i = 0; i < req->n_headers; i++) {
         const char *value = req->headers[i].value;
@@ -310,7 +372,7 @@ static void prepare_trust(struct gs_http_call *c, const struct gs_http_request *
 
 void gs_http_call_prepare(struct gs_http_call *c, const struct gs_http_request *req, const char *common_ca_file)
 {
-    SET(c, URL, req->url);
+    prepare_address(c, req);
     prepare_headers(c, req);
     prepare_method(c, req);
     prepare_limits(c, req);

@@ -2,6 +2,7 @@
  * links: */
 #include "common/http.h"
 #include "common/loop.h"
+#include "common/str.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -167,6 +168,41 @@ static void test_request(void **state)
     f->wanted_header = "X-Firs";
     exchange(f, f->tls, "/echo");
     assert_true(f->no_header);
+}
+
+/* One easy handle asks for them in turn: each is sent as if it were the first, whatever was asked for before. */
+static void test_addresses(void **state)
+{
+    static const struct {
+        const char *path, *sent;
+    } asked[] = {
+        {"/echo", "/echo"},
+        {"/a/echo?page=2&of=%2F", "/a/echo?page=2&of=%2F"},
+        {"/a/echo", "/a/echo"}, /* without the query of before */
+        {"/a%2Fb/%c3%a9/echo?", "/a%2Fb/%c3%a9/echo?"},
+        {"/b/echo?q=1", "/b/echo?q=1"},
+        {"/b/../c/./echo", "/c/echo"},
+        {"/echo?q=/../#part", "/echo?q=/../"},
+        {"/echo?q=a?b", "/echo?q=a?b"},
+        {"/\xc3\xa9/echo", "/%c3%a9/echo"},
+        {"/.well-known/echo", "/.well-known/echo"},
+    };
+    struct fixture *f = *state;
+
+    NEED_SERVER(f);
+    for (size_t i = 0; i < 4 * sizeof asked / sizeof asked[0]; i++) {
+        size_t at = i % (sizeof asked / sizeof asked[0]);
+        char line[128];
+
+        snprintf(line, sizeof line, "GET %s HTTP/1.1\r\n", asked[at].sent);
+        exchange(f, i / 3 % 2 ? f->plain : f->tls, asked[at].path);
+        assert_int_equal(f->rc, GS_OK);
+        if (!gs_str_starts(f->body, line))
+            fail_msg("asked for %s, sent %.60s", asked[at].path, f->body);
+        const char *encodings = strstr(f->body, "\r\nAccept-Encoding: gzip, deflate\r\n");
+        assert_non_null(encodings);
+        assert_null(strstr(encodings + 4, "Accept-Encoding"));
+    }
 }
 
 /* One easy handle serves them all in turn. */
@@ -432,9 +468,9 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_refused_requests), TEST(test_no_connection), TEST(test_request), TEST(test_methods),
-        TEST(test_broken_answers),   TEST(test_good_answers),  TEST(test_trust),   TEST(test_cancel),
-        TEST(test_free_in_callback), TEST(test_many),          TEST(test_http2),
+        TEST(test_refused_requests), TEST(test_no_connection),    TEST(test_request),      TEST(test_addresses),
+        TEST(test_methods),          TEST(test_broken_answers),   TEST(test_good_answers), TEST(test_trust),
+        TEST(test_cancel),           TEST(test_free_in_callback), TEST(test_many),         TEST(test_http2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
