@@ -23,6 +23,7 @@ const struct cli_group cli_groups[] = {
     {"link", "which number of a source feeds a goal", cli_link_commands},
     {"sync", "ask sources now instead of at their next slot", cli_sync_commands},
     {"status", "is the fleet healthy: lag, late slots, failing links", cli_status_commands},
+    {"audit", "who did what, and the proof that nothing of it was changed", cli_audit_commands},
     {0},
 };
 
@@ -35,7 +36,7 @@ static const char exit_codes[] = "Exit codes:\n"
                                  "  3  not found\n"
                                  "  4  refused by a rule, a permission or a source\n"
                                  "  5  timed out; what was begun may still happen\n"
-                                 "  6  status: something needs attention\n"
+                                 "  6  status, audit verify: something needs attention\n"
                                  "  7  anything else\n";
 
 enum cli_exit cli_fail(struct cli *c, enum cli_exit code, const char *fmt, ...)
