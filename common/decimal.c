@@ -160,16 +160,15 @@ static int count_digits(uint64_t m)
  */
 static size_t put_digits(char *dst, gs_u128 m)
 {
-    uint64_t low = (uint64_t)(m % HALF);
     int n = 0;
 
     if (m < HALF) {
-        n = count_digits(low);
-        put_padded(dst, low, n);
+        n = count_digits((uint64_t)m);
+        put_padded(dst, (uint64_t)m, n);
         return (size_t)n;
     }
     n = (int)put_digits(dst, m / HALF);
-    put_padded(dst + n, low, HALF_DIGITS);
+    put_padded(dst + n, (uint64_t)(m % HALF), HALF_DIGITS);
     return (size_t)n + HALF_DIGITS;
 }
 
@@ -177,14 +176,15 @@ static size_t put_digits(char *dst, gs_u128 m)
 static size_t put_fixed(char *dst, bool negative, gs_u128 m, int decimals)
 {
     uint64_t one = (uint64_t)power_of_ten(decimals);
+    gs_u128 whole = m / one;
     size_t n = 0;
 
     if (negative && m > 0)
         dst[n++] = '-';
-    n += put_digits(dst + n, m / one);
+    n += put_digits(dst + n, whole);
     if (decimals > 0) {
         dst[n++] = '.';
-        put_padded(dst + n, (uint64_t)(m % one), decimals);
+        put_padded(dst + n, (uint64_t)(m - whole * one), decimals);
         n += (size_t)decimals;
     }
     dst[n] = '\0';

@@ -69,8 +69,7 @@ static void collect(struct writer_work *w, int64_t now_us)
         if (g->changes & GS_CHANGED_VISIBLE)
             *writer_list_add(&w->seeds) = g->goal.id;
     }
-    if (w->seeds.n)
-        qsort(w->seeds.items, w->seeds.n, sizeof *w->seeds.items, writer_compare_ids);
+    writer_sort_by_id(w->seeds.items, w->seeds.n, sizeof *w->seeds.items);
 }
 
 void writer_apply(struct writer_work *w, int64_t now_us)

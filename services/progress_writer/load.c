@@ -85,8 +85,7 @@ void writer_load_links_read(struct writer_work *w, const struct gs_pg_result *r)
         writer_load_goal(r, i, LINK_GOAL_COLUMN, &l->g);
         l->g.goal.unit = NULL; /* one goal's own value needs no unit */
     }
-    if (w->links.n)
-        qsort(w->links.items, w->links.n, sizeof *w->links.items, writer_compare_ids);
+    writer_sort_by_id(w->links.items, w->links.n, sizeof *w->links.items);
 }
 
 /* ---- organisations ---- */
@@ -134,8 +133,7 @@ void writer_load_orgs_read(struct writer_work *w, const struct gs_pg_result *r)
         if (!gs_status_mode_parse(gs_pg_get_text(r, i, 4), &o->rules.status_mode))
             o->rules.status_mode = GS_STATUS_FROM_PROGRESS;
     }
-    if (w->orgs.n)
-        qsort(w->orgs.items, w->orgs.n, sizeof *w->orgs.items, writer_compare_ids);
+    writer_sort_by_id(w->orgs.items, w->orgs.n, sizeof *w->orgs.items);
 }
 
 /* ---- ancestors ---- */
@@ -219,8 +217,7 @@ static struct gs_goal *read_child(struct writer_work *w, const struct gs_pg_resu
 
 static void sort_edges(struct writer_work *w)
 {
-    if (w->edges.n)
-        qsort(w->edges.items, w->edges.n, sizeof *w->edges.items, writer_compare_ids);
+    writer_sort_by_id(w->edges.items, w->edges.n, sizeof *w->edges.items);
 }
 
 void writer_load_averaged_read(struct writer_work *w, const struct gs_pg_result *r)

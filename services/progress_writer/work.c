@@ -62,6 +62,17 @@ int writer_compare_ids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void writer_sort_by_id(void *items, size_t n, size_t size)
+{
+    const char *p = items;
+    for (size_t i = 1; i < n; i++) {
+        if (writer_compare_ids(p + (i - 1) * size, p + i * size) <= 0)
+            continue;
+        qsort(items, n, size, writer_compare_ids);
+        return;
+    }
+}
+
 /* All lists that are searched begin their items with the id. */
 const struct gs_goal_rules *writer_work_rules(const struct writer_work *w, int64_t org_id)
 {
@@ -101,8 +112,11 @@ static void report_status(struct writer_work *w, const struct writer_goal *g)
         return;
     struct gs_buf b;
     gs_buf_init(&b, 200);
-    gs_buf_printf(&b, "{\"from\": \"%s\", \"to\": \"%s\"}", gs_goal_status_name(g->status_before),
-                  gs_goal_status_name(g->goal.status));
+    gs_buf_puts(&b, "{\"from\": \"");
+    gs_buf_puts(&b, gs_goal_status_name(g->status_before));
+    gs_buf_puts(&b, "\", \"to\": \"");
+    gs_buf_puts(&b, gs_goal_status_name(g->goal.status));
+    gs_buf_puts(&b, "\"}");
     struct writer_activity *a = writer_list_add(&w->activities);
     *a = (struct writer_activity){g->org_id, g->goal.id, "status_changed", gs_buf_steal(&b)};
 }

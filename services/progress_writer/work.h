@@ -126,7 +126,9 @@ const struct gs_goal_rules *writer_work_rules(const struct writer_work *w, int64
 struct writer_goal *writer_work_ancestor(const struct writer_work *w, int64_t goal_id);     /* null: none of them */
 /* The same text for as long as the work's lists hold, one copy of each; there are few different units. */
 const char *writer_work_unit(struct writer_work *w, const char *unit);
-int writer_compare_ids(const void *a, const void *b); /* for qsort of int64_t */
+int writer_compare_ids(const void *a, const void *b); /* for qsort and bsearch of what begins with an int64_t */
+/* Answers come sorted as a rule, for the questions were: then there is nothing to move. */
+void writer_sort_by_id(void *items, size_t n, size_t size);
 /* After loading: remembers what the goal was. */
 void writer_goal_mark(struct writer_goal *g);
 /* Adds the event and the activity of a changed goal, if it changed visibly; its version grows by one then. */
