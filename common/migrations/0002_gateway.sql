@@ -212,10 +212,12 @@ CREATE TRIGGER tenant_gates_refresh AFTER UPDATE OF integrations ON tenant
 
 -- Numbers that are pushed: the batch has no schedule.
 ALTER TABLE link_batch ADD pushed boolean NOT NULL DEFAULT false;
--- The newest value pushed to a link: its slot, after which the next one's comes, and the SHA-256 of its Idempotency-Key,
--- by which the same value sent again gets the same slot and counts once.
+-- The newest value pushed to a link: its slot, after which the next one's comes; the source's own time, before which the
+-- next one's may not lie; and the SHA-256 of Idempotency-Key and body, by which the same request sent again gets the
+-- same slot and counts once.
 ALTER TABLE link
     ADD pushed_slot timestamptz,
+    ADD pushed_source_at timestamptz,
     ADD pushed_key bytea CHECK (length(pushed_key) = 32);
 CREATE INDEX link_org ON link (org_id, id);
 
