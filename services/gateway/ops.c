@@ -2,6 +2,8 @@
 #include "services/gateway/ops.h"
 
 const struct gw_op *const gw_ops[] = {
+    gw_ops_auth,
     gw_ops_meta,
+    gw_ops_token,
     NULL,
 };

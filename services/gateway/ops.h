@@ -4,6 +4,8 @@
 
 #include "services/gateway/call.h"
 
+extern const struct gw_op gw_ops_auth[];
 extern const struct gw_op gw_ops_meta[];
+extern const struct gw_op gw_ops_token[];
 
 #endif

@@ -1,0 +1,72 @@
+/* What browsers carry: cookies, the Origin of their requests, and the place to return to. */
+#include "common/str.h"
+#include "services/gateway/auth_private.h"
+#include "services/gateway/settings.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool secure(void)
+{
+    return gs_str_starts(gw_settings.public_url, "https://");
+}
+
+const char *gw_session_cookie(void)
+{
+    return secure() ? "__Host-goalsync" : "goalsync";
+}
+
+const char *gw_sign_in_cookie(void)
+{
+    return secure() ? "__Host-goalsync-sign-in" : "goalsync-sign-in";
+}
+
+void gw_cookie_format(struct gs_buf *b, const char *name, const char *value, int64_t max_age_s)
+{
+    gs_buf_printf(b, "%s=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Lax%s", name, value, (long long)max_age_s,
+                  secure() ? "; Secure" : "");
+}
+
+bool gw_cookie_find(const char *header, const char *name, char *dst, size_t size)
+{
+    size_t name_len = strlen(name);
+
+    while (*header) {
+        size_t len, value_len;
+
+        header += strspn(header, "; ");
+        len = strcspn(header, ";");
+        if (len > name_len && header[name_len] == '=' && memcmp(header, name, name_len) == 0) {
+            value_len = len - name_len - 1;
+            if (value_len >= size)
+                return false;
+            memcpy(dst, header + name_len + 1, value_len);
+            dst[value_len] = '\0';
+            return true;
+        }
+        header += len;
+    }
+    return false;
+}
+
+/* "//host" and "/\host" are addresses of other sites to browsers, and they leave tabs and line ends out before looking,
+ * so that "/<tab>/host" is one as well. */
+bool gw_return_to_valid(const char *s)
+{
+    if (s[0] != '/' || s[1] == '/' || strlen(s) > GW_RETURN_TO_MAX)
+        return false;
+    for (; *s; s++)
+        if ((unsigned char)*s <= 0x20 || *s == 0x7f || *s == '\\')
+            return false;
+    return true;
+}
+
+/* Browsers leave Origin out of requests that change nothing; programs with a cookie in hand may do as they like. */
+bool gw_auth_origin_allowed(const char *origin)
+{
+    size_t len = strlen(gw_settings.public_url);
+
+    while (len > 0 && gw_settings.public_url[len - 1] == '/')
+        len--;
+    return !origin || (strlen(origin) == len && strncasecmp(origin, gw_settings.public_url, len) == 0);
+}
