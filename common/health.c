@@ -1,6 +1,7 @@
 /* The probes' HTTP server: libmicrohttpd driven by our loop through its epoll descriptor. */
 #include "common/health.h"
 
+#include "common/address.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/metrics.h"
@@ -19,7 +20,6 @@
 #define BACKLOG           64
 #define MAX_REASONS       4096
 #define MAX_METRICS_TEXT  (16 * 1024 * 1024)
-#define MAX_ADDRESS       80
 
 struct gs_health {
     struct MHD_Daemon *daemon;
@@ -27,7 +27,7 @@ struct gs_health {
     struct gs_timer *timer; /* its connections' time-outs, and what it could not finish in a turn */
     void (*ready)(void *arg, struct gs_buf *reasons);
     void *arg;
-    char address[MAX_ADDRESS];
+    char address[GS_ADDRESS_TEXT];
 };
 
 /* The body's memory goes over to the reply. */
@@ -129,48 +129,13 @@ static void on_event(void *arg, int events)
     turn(arg);
 }
 
-/* "host:port" or "[host]:port"; numbers only, so nothing has to be looked up. */
-static bool parse_address(const char *text, struct sockaddr_storage *ret)
-{
-    char host[64];
-    const char *colon = strrchr(text, ':');
-    int64_t port;
-    size_t len = colon ? (size_t)(colon - text) : 0;
-    if (len == 0 || len >= sizeof(host) || !gs_parse_int(colon + 1, 0, 65535, &port))
-        return false;
-    bool v6 = text[0] == '[' && text[len - 1] == ']';
-    memcpy(host, text + v6, len - 2 * v6);
-    host[len - 2 * v6] = 0;
-    memset(ret, 0, sizeof(*ret));
-    if (v6)
-        return uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)ret) == 0;
-    return uv_ip4_addr(host, (int)port, (struct sockaddr_in *)ret) == 0;
-}
-
-static void format_address(int fd, char dst[MAX_ADDRESS])
-{
-    struct sockaddr_storage a = {0};
-    socklen_t len = sizeof(a);
-    char host[64] = "?";
-    getsockname(fd, (struct sockaddr *)&a, &len);
-    if (a.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a;
-        uv_ip6_name(in6, host, sizeof(host));
-        snprintf(dst, MAX_ADDRESS, "[%s]:%d", host, ntohs(in6->sin6_port));
-    } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&a;
-        uv_ip4_name(in, host, sizeof(host));
-        snprintf(dst, MAX_ADDRESS, "%s:%d", host, ntohs(in->sin_port));
-    }
-}
-
 /* A listening socket, or -1 with err filled. */
 static int listen_at(const char *address, struct gs_err *err)
 {
     struct sockaddr_storage a;
-    char shown[MAX_ADDRESS];
+    char shown[GS_ADDRESS_TEXT];
     gs_str_clean(shown, sizeof(shown), address, strlen(address));
-    if (!parse_address(address, &a)) {
+    if (!gs_address_parse(address, &a)) {
         gs_fail(err, GS_REJECT, "'%s' is not an address and a port to listen at, like 127.0.0.1:9464 or [::1]:9464",
                 shown);
         return -1;
@@ -196,7 +161,7 @@ struct gs_health *gs_health_new(uv_loop_t *loop, const char *address, void (*rea
     struct gs_health *h = gs_alloc(sizeof(*h));
     h->ready = ready;
     h->arg = arg;
-    format_address(fd, h->address);
+    gs_address_of(fd, h->address);
     h->daemon = MHD_start_daemon(
         MHD_USE_EPOLL, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST_BYTES,

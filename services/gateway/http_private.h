@@ -1,0 +1,19 @@
+/* Between http.c, request.c and reply.c. All of it runs on libmicrohttpd's thread. */
+#ifndef GATEWAY_HTTP_PRIVATE_H
+#define GATEWAY_HTTP_PRIVATE_H
+
+#include "services/gateway/private.h"
+
+/* ---- request.c ---- */
+/* Takes the headers over and finds the operation; c->refused when the request is answered already. */
+void gw_request_read(struct gw_call *c, const char *method, const char *version);
+/* A piece of the body; false: end the connection. */
+bool gw_request_body(struct gw_call *c, const char *data, size_t len);
+/* The body has come to its end. */
+void gw_request_whole(struct gw_call *c);
+void gw_refuse(struct gw_call *c, int status, const char *code, const char *fmt, ...) GS_PRINTF(4, 5);
+
+/* ---- reply.c ---- */
+enum MHD_Result gw_reply(struct gw_call *c);
+
+#endif

@@ -1,0 +1,19 @@
+/* goalsync-gateway: the process. */
+#include "common/pg.h"
+#include "services/gateway/private.h"
+#include "services/gateway/settings.h"
+
+int main(int argc, char **argv)
+{
+    static const struct gs_env *const env[] = {gw_env, gw_auth_env, gs_pg_env, NULL};
+    static const struct gs_service_spec spec = {
+        .name = "gateway",
+        .help = "Serves the API: people, programs and administrators come in here.",
+        .env = env,
+        .start = gw_server_start,
+        .ready = gw_server_ready,
+        .drain = gw_server_drain,
+        .stop = gw_server_stop,
+    };
+    return gs_service_main(&spec, argc, argv);
+}
