@@ -38,6 +38,7 @@ struct gs_http_request {
     int64_t timeout_us; /* the whole exchange */
     int64_t connect_timeout_us;
     size_t max_body;     /* bytes after decompression */
+    bool cut_body;       /* a longer answer is no error: what is beyond max_body is not waited for */
     bool allow_plain;    /* http:// is allowed, for hosts the operator configured so */
     const char *ca_file; /* of this host; null: GOALSYNC_CA_FILE */
 };

@@ -32,7 +32,7 @@ struct gs_http_call {
     struct gs_buf sent_head, sent_body;     /* the request's; libcurl reads them in place */
     struct curl_slist lines[GS_HTTP_LINES]; /* of sent_head */
     struct gs_buf head, body;               /* the reply's */
-    bool head_done, address_refused;
+    bool head_done, address_refused, cut_body;
     char error[CURL_ERROR_SIZE];
 
     /* What the easy handle is set to: options are only set when they change. */

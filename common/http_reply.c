@@ -102,6 +102,8 @@ enum gs_rc gs_http_judge(const struct gs_http_call *c, CURLcode code, char *dst,
     dst[0] = '\0';
     if (code == CURLE_OK)
         return GS_OK;
+    if (c->cut_body && c->body.overflow && code == CURLE_WRITE_ERROR)
+        return GS_OK; /* on_body() ended it */
     host_of(c, host, sizeof(host));
     if (c->head.overflow || c->body.overflow)
         return judge_size(c, host, dst, size);

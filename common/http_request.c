@@ -342,6 +342,7 @@ static void prepare_limits(struct gs_http_call *c, const struct gs_http_request 
 
     c->timeout_us = req->timeout_us;
     c->body.ceiling = req->max_body;
+    c->cut_body = req->cut_body;
     if (timeout_ms != c->timeout_ms) {
         bool slow = timeout_ms > GS_HTTP_SLOW_S * 1000;
 

@@ -1,4 +1,5 @@
 /* Carries out a task's SQL exchanges with a PostgreSQL source. */
+#include "common/egress.h"
 #include "services/fetch/request.h"
 
 static void on_answer(void *arg, const struct fetch_pg_answer *a)
@@ -21,7 +22,7 @@ void fetch_drive_postgres(struct fetch_request *q, const struct fetch_exchange *
         target.password = q->conn->secrets->password;
     }
     target.allow_plain = fetch_config.allow_plain;
-    target.address_allowed = fetch_address_allowed;
+    target.address_allowed = gs_egress_allowed;
     target.address_arg = &fetch_config.allow_private;
     q->sql = fetch_pg_ask(q->w->sources, &target, x->statement, q->deadline_us, on_answer, q);
 }

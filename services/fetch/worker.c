@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/egress.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/str.h"
@@ -150,7 +151,7 @@ static bool start_clients(struct fetch_worker *w, struct gs_err *err)
     w->producer = w->http ? gs_producer_new(w->loop, gs_service_instance(w->service), err) : NULL;
     if (!w->producer)
         return false;
-    gs_http_allow_addresses(w->http, fetch_address_allowed, &fetch_config.allow_private);
+    gs_http_allow_addresses(w->http, gs_egress_allowed, &fetch_config.allow_private);
     w->sources = fetch_pg_new(w->loop);
     conns.keyring = w->keyring;
     conns.pg = w->pg;

@@ -88,9 +88,6 @@ struct fetch_worker {
     struct gs_metric *in_flight, *lanes_waiting, *unacknowledged, *dead_letters;
 };
 
-/* ---- address.c: which addresses behind a host name may be connected to ---- */
-bool fetch_address_allowed(void *allow_private, const struct sockaddr *address); /* a bool * */
-
 /* ---- worker.c ---- */
 extern const struct gs_env *const *fetch_worker_env(enum gs_category category);
 void *fetch_worker_start(struct gs_service *service, enum gs_category category, struct gs_err *err);

@@ -1,9 +1,12 @@
-/* Which addresses a source may have: a customer's host name must not lead into the operator's own network. */
+/* Ranges of addresses, and which of them may be connected to. */
+#include "common/egress.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
-
-#include "services/fetch/worker.h"
+#include <strings.h>
 
 struct range {
     uint32_t net;
@@ -59,7 +62,7 @@ static bool v6_allowed(const struct in6_addr *a, bool allow_private)
     return allow_private && (IN6_IS_ADDR_LOOPBACK(a) || (a->s6_addr[0] & 0xfe) == 0xfc);
 }
 
-bool fetch_address_allowed(void *allow_private, const struct sockaddr *address)
+bool gs_egress_allowed(void *allow_private, const struct sockaddr *address)
 {
     bool private_too = *(const bool *)allow_private;
     struct sockaddr_in v4;
@@ -74,4 +77,46 @@ bool fetch_address_allowed(void *allow_private, const struct sockaddr *address)
         return v6_allowed(&v6.sin6_addr, private_too);
     }
     return false;
+}
+
+/* Also "2130706433", "0x7f.1" and "127.1", which the system takes for addresses as well. */
+static bool is_v4(const char *host, struct sockaddr_in *ret)
+{
+    *ret = (struct sockaddr_in){.sin_family = AF_INET};
+    return inet_aton(host, &ret->sin_addr) != 0;
+}
+
+static bool is_v6(const char *host, struct sockaddr_in6 *ret)
+{
+    char text[INET6_ADDRSTRLEN];
+    size_t len = strlen(host);
+
+    *ret = (struct sockaddr_in6){.sin6_family = AF_INET6};
+    if (len < 4 || len - 2 >= sizeof text || host[0] != '[' || host[len - 1] != ']')
+        return false;
+    snprintf(text, sizeof text, "%.*s", (int)(len - 2), host + 1);
+    return inet_pton(AF_INET6, text, &ret->sin6_addr) == 1;
+}
+
+/* RFC 6761: localhost and what ends with it. */
+static bool is_local_name(const char *host)
+{
+    static const char name[] = "localhost";
+    size_t len = strlen(host), n = sizeof name - 1;
+
+    if (len > 0 && host[len - 1] == '.')
+        len--;
+    return len >= n && strncasecmp(host + len - n, name, n) == 0 && (len == n || host[len - n - 1] == '.');
+}
+
+bool gs_egress_host_refused(const char *host, bool allow_private)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    if (is_v4(host, &v4))
+        return !gs_egress_allowed(&allow_private, (struct sockaddr *)&v4);
+    if (is_v6(host, &v6))
+        return !gs_egress_allowed(&allow_private, (struct sockaddr *)&v6);
+    return !allow_private && is_local_name(host);
 }

@@ -1,5 +1,5 @@
-/* Which addresses a source may have.
- * links: fetch_worker fetch_core */
+/* Which addresses may be connected to.
+ * links: goalsync_common */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "services/fetch/worker.h"
+#include "common/egress.h"
 
 static bool allowed(const char *text, bool allow_private)
 {
@@ -25,7 +25,7 @@ static bool allowed(const char *text, bool allow_private)
         a.ss_family = AF_INET6;
     else
         fail_msg("%s is no address", text);
-    return fetch_address_allowed(&allow_private, (struct sockaddr *)&a);
+    return gs_egress_allowed(&allow_private, (struct sockaddr *)&a);
 }
 
 static void test_public(void **state)
@@ -69,13 +69,35 @@ static void test_never(void **state)
             fail_msg("%s is allowed", addresses[i]);
     }
     bool allow = true;
-    assert_false(fetch_address_allowed(&allow, &(struct sockaddr){.sa_family = AF_UNIX}));
+    assert_false(gs_egress_allowed(&allow, &(struct sockaddr){.sa_family = AF_UNIX}));
+}
+
+static void test_hosts(void **state)
+{
+    static const char *const refused[] = {"127.0.0.1",  "2130706433",  "0x7f.1",    "127.1",
+                                          "[::1]",      "10.1.2.3",    "[fd00::1]", "localhost",
+                                          "LocalHost.", "a.localhost", "012.1.2.3", "[::ffff:10.0.0.1]"};
+    static const char *const fine[] = {
+        "example.org", "1.1.1.1", "[2606:4700::1111]", "notlocalhost", "localhost.example", "", "[", "[]",
+        "[::1",        "::1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        if (!gs_egress_host_refused(refused[i], false))
+            fail_msg("%s is not refused", refused[i]);
+        if (gs_egress_host_refused(refused[i], true))
+            fail_msg("%s is refused although private ones are allowed", refused[i]);
+    }
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
+        if (gs_egress_host_refused(fine[i], false))
+            fail_msg("%s is refused", fine[i]);
+    assert_true(gs_egress_host_refused("169.254.169.254", true));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_public), cmocka_unit_test(test_private),
-                                       cmocka_unit_test(test_never)};
+                                       cmocka_unit_test(test_never), cmocka_unit_test(test_hosts)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
