@@ -4,8 +4,8 @@
 unset GOALSYNC_DATABASE_URL GOALSYNC_REDIS_URL GOALSYNC_KAFKA_BROKERS ${!GOALSYNC_KEY_*}
 
 # A second replica is named with a number behind it: scheduler.2
-services=${GOALSYNC_SERVICES:-scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party}
-roles="operator scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party"
+services=${GOALSYNC_SERVICES:-scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party gateway}
+roles="operator scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party gateway notifier"
 categories="IN_BOUNDARY CROSS_BOUNDARY THIRD_PARTY"
 
 # role_of SERVICE: the database role it signs in as.
@@ -56,10 +56,22 @@ settings_of() {
         printf '%s\0' "GOALSYNC_REDIS_URL_FILE=$run_dir/secret/url_redis" "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category" \
             "GOALSYNC_FETCH_ALLOW_PRIVATE=yes"
         ;;
-    operator)
+    operator | notifier*)
         for category in $categories; do printf '%s\0' "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category"; done
         ;;
+    gateway*)
+        for category in $categories; do printf '%s\0' "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category"; done
+        secret gateway >/dev/null
+        printf '%s\0' "GOALSYNC_GATEWAY_LISTEN=$(gateway_address "$service")" "GOALSYNC_GATEWAY_SECRET_FILE=$run_dir/secret/gateway" \
+            "GOALSYNC_GATEWAY_PUBLIC_URL=http://$(state "$service")" "GOALSYNC_BOOTSTRAP_TOKEN_FILE=$run_dir/secret/bootstrap_token"
+        ;;
     esac
+}
+
+# The port a gateway had before, so that people find it again.
+gateway_address() {
+    pid_of "$1" >/dev/null || set_state "$1" "127.0.0.1:$(sticky_port "$1")"
+    state "$1"
 }
 
 # How often every link is asked: the demonstration's default is a minute, so that something can be seen.

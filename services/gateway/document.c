@@ -4,6 +4,7 @@
 #include "common/auto.h"
 #include "common/mem.h"
 #include "common/str.h"
+#include "services/gateway/auth.h"
 #include "services/gateway/document_private.h"
 
 #include <assert.h>
@@ -233,19 +234,15 @@ static bool read_access(struct reader *r, uint32_t operation)
 
 static bool read_scope(struct reader *r, uint32_t operation)
 {
-    static const char *const scopes[] = {"read", "write", "admin", "tenant", "values", "bootstrap"};
     uint32_t at = gs_json_member(r->j, operation, "x-goalsync-scope");
 
     if (at == GS_JSON_NONE && (r->op->access & GW_PUBLIC)) {
         r->op->scope = gs_strdup("");
         return true;
     }
-    for (size_t i = 0; i < sizeof(scopes) / sizeof(*scopes); i++) {
-        if (text_is(r->j, at, scopes[i])) {
-            r->op->scope = gs_strdup(scopes[i]);
-            return true;
-        }
-    }
+    r->op->scope = text_of(r->j, operation, "x-goalsync-scope");
+    if (r->op->scope && gw_scope(r->op->scope))
+        return true;
     return refuse(r, "x-goalsync-scope is missing or unknown");
 }
 
