@@ -3,7 +3,11 @@
 
 const struct gw_op *const gw_ops[] = {
     gw_ops_auth,
+    gw_ops_link,
     gw_ops_meta,
+    gw_ops_preview,
+    gw_ops_sync,
+    gw_ops_values,
     gw_ops_token,
     NULL,
 };

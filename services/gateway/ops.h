@@ -5,7 +5,11 @@
 #include "services/gateway/call.h"
 
 extern const struct gw_op gw_ops_auth[];
+extern const struct gw_op gw_ops_link[];
 extern const struct gw_op gw_ops_meta[];
+extern const struct gw_op gw_ops_preview[];
+extern const struct gw_op gw_ops_sync[];
+extern const struct gw_op gw_ops_values[];
 extern const struct gw_op gw_ops_token[];
 
 #endif

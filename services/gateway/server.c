@@ -4,6 +4,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/pg.h"
+#include "services/gateway/ask.h"
 #include "services/gateway/cursor.h"
 #include "services/gateway/ops.h"
 #include "services/gateway/private.h"
@@ -43,6 +44,8 @@ static bool start_parts(struct gw_server *s, struct gs_err *err)
         return false;
     gw_count_start(s);
     gw_later_start(s);
+    if (gw_ask_start(s->loop, err) != GS_OK)
+        return false;
     s->pool = gw_pool_new(s);
     s->http = gw_http_new(s, err);
     return s->http;
@@ -83,6 +86,7 @@ void gw_server_drain(void *server)
 
     atomic_store(&s->draining, true);
     gw_http_drain(s->http);
+    gw_ask_drain();
     s->drained = gs_timer_new(s->loop, look_if_drained, s);
     gs_timer_start(s->drained, 0, DRAINED_EVERY_US);
 }
@@ -94,6 +98,7 @@ void gw_server_stop(void *server)
 
     s->drained = gs_timer_free(s->drained);
     s->pool = gw_pool_free(s->pool);
+    gw_ask_stop();
     if (s->wake)
         gw_later_stop(s);
     s->http = gw_http_free(s->http);
