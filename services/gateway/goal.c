@@ -147,8 +147,9 @@ int gw_goal_recompute_one(struct gw_call *c, const char *goal, const struct gw_c
 
 bool gw_goal_activity(struct gw_call *c, const char *goal, const char *kind, const char *data)
 {
-    static const char sql[] = "INSERT INTO activity (org_id, goal_id, person_id, kind, data) SELECT g.org_id, g.id, "
-                              "calling('person'), $2, coalesce($3::jsonb, '{}') FROM goal g WHERE g.id = $1";
+    static const char sql[] = "INSERT INTO activity (at, org_id, goal_id, person_id, kind, data) SELECT "
+                              "clock_timestamp(), g.org_id, g.id, calling('person'), $2, coalesce($3::jsonb, '{}') "
+                              "FROM goal g WHERE g.id = $1";
 
     return gw_exec(c, sql, GS_WITH(goal, kind, data));
 }

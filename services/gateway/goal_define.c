@@ -369,7 +369,7 @@ int gw_goal_align(struct gw_call *c, const char *child, const char *parent, cons
         return status;
     rules.newly_aligned_contribute = gs_db_get_bool(r, 0, "aligned_contribute");
     rules.projects_contribute = gs_db_get_bool(r, 0, "projects_contribute");
-    (void)gs_goal_kind_parse(gs_db_get(r, 0, "kind"), &kind);
+    (void)!gs_goal_kind_parse(gs_db_get(r, 0, "kind"), &kind);
     /* Giving a weight says that it shall count, whatever the default for its kind. */
     if (!contributes)
         contributes = weight || gs_align_contributes(kind, &rules) ? "true" : "false";

@@ -246,6 +246,7 @@ int gw_goal_show(struct gw_call *c, int status, const char *goal)
     GS_AUTO_RESULT around = gw_query(c, around_sql, GS_WITH(goal));
     if (!around)
         return gw_status(c);
+    gs_buf_clear(gw_out(c));
     put_open(gw_out(c), PQgetvalue(r, 0, 0));
     gs_buf_puts(gw_out(c), ", ");
     put_open(gw_out(c), PQgetvalue(around, 0, 0) + 1);

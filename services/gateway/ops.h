@@ -11,5 +11,11 @@ extern const struct gw_op gw_ops_preview[];
 extern const struct gw_op gw_ops_sync[];
 extern const struct gw_op gw_ops_values[];
 extern const struct gw_op gw_ops_token[];
+extern const struct gw_op gw_ops_alignment[];
+extern const struct gw_op gw_ops_check_in[];
+extern const struct gw_op gw_ops_comment[];
+extern const struct gw_op gw_ops_feed[];
+extern const struct gw_op gw_ops_goal[];
+extern const struct gw_op gw_ops_task[];
 
 #endif
