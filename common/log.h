@@ -3,7 +3,8 @@
  * gs_log_info(ctx, "fetch done", "ms=%d items=%d", ms, n);
  *
  * Secrets and fetched values are never logged; text from outside passes gs_str_clean() first and is written with
- * "%s" between double quotes by the caller's format (error=\"%s\"). GOALSYNC_LOG=info,kafka=debug sets levels. */
+ * "%s" between double quotes by the caller's format (error=\"%s\"). GOALSYNC_LOG=info,kafka=debug sets levels. Any
+ * thread may write, once gs_log_init() is done. */
 #ifndef GS_LOG_H
 #define GS_LOG_H
 

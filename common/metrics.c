@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -29,9 +30,9 @@ struct family;
 struct gs_metric {
     struct gs_metric *next; /* of the family */
     const struct family *family;
-    char *labels;      /* "" when none */
-    double value;      /* of a histogram: the sum */
-    uint64_t *buckets; /* of a histogram: N_BOUNDS and one beyond them all; not cumulative */
+    char *labels;              /* "" when none */
+    _Atomic double value;      /* of a histogram: the sum */
+    _Atomic uint64_t *buckets; /* of a histogram: N_BOUNDS and one beyond them all; not cumulative */
 };
 
 /* All series of a name: Prometheus wants them together. */
@@ -121,16 +122,25 @@ struct gs_metric *gs_histogram(const char *name, const char *labels, const char 
     return get(name, labels, help, HISTOGRAM);
 }
 
+/* Nothing is ordered by these numbers. */
+static void add(struct gs_metric *m, double v)
+{
+    double before = atomic_load_explicit(&m->value, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&m->value, &before, before + v, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
+}
+
 void gs_metric_add(struct gs_metric *m, double v)
 {
     assert(m->family->kind == GAUGE || (m->family->kind == COUNTER && v >= 0));
-    m->value += v;
+    add(m, v);
 }
 
 void gs_metric_set(struct gs_metric *m, double v)
 {
     assert(m->family->kind == GAUGE);
-    m->value = v;
+    atomic_store_explicit(&m->value, v, memory_order_relaxed);
 }
 
 void gs_metric_observe(struct gs_metric *m, double seconds)
@@ -139,8 +149,8 @@ void gs_metric_observe(struct gs_metric *m, double seconds)
     size_t i = 0;
     while (i < N_BOUNDS && seconds > bounds[i])
         i++;
-    m->buckets[i]++;
-    m->value += seconds;
+    atomic_fetch_add_explicit(&m->buckets[i], 1, memory_order_relaxed);
+    add(m, seconds);
 }
 
 static uint64_t count(const struct gs_metric *m)

@@ -1,4 +1,5 @@
-/* Counters, gauges and histograms in Prometheus text. Loop thread only. Registered once, never freed. */
+/* Counters, gauges and histograms in Prometheus text. Registered on the loop thread, once, never freed; counted in from
+ * any thread. */
 #ifndef GS_METRICS_H
 #define GS_METRICS_H
 
