@@ -46,10 +46,11 @@ void gw_call_reset(struct gw_call *c)
 {
     drop_later(c);
     gs_buf_clear(&c->out);
-    c->again = false;
+    c->again = c->keep = c->keep_later = c->written = false;
     c->status = c->failure = 0;
     c->answer_type = c->code = c->detail = c->etag = NULL;
-    c->n_answer = c->n_faults = 0;
+    c->n_answer = c->n_limit;
+    c->n_faults = 0;
 }
 
 const char *gw_call_header(const struct gw_call *c, const char *name)

@@ -262,9 +262,20 @@ static bool find_function(struct reader *r)
 }
 
 /* Their schemas bind nobody here, but what is said of answers must be sound as well. */
+static void add_produced(struct gw_operation *op, size_t *n, const char *type)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (gs_str_eq(op->produces[i], type))
+            return;
+    op->produces = gs_realloc_n(op->produces, *n + 2, sizeof(*op->produces));
+    op->produces[(*n)++] = gs_strdup(type);
+    op->produces[*n] = NULL;
+}
+
 static bool read_responses(struct reader *r, uint32_t operation)
 {
     uint32_t list = gs_json_member(r->j, operation, "responses");
+    size_t n = 0, len;
 
     for (uint32_t given = gs_json_first(r->j, list); given != GS_JSON_NONE; given = gs_json_next(r->j, list, given)) {
         uint32_t at = resolve(r, given), content = gs_json_member(r->j, at, "content");
@@ -273,10 +284,14 @@ static bool read_responses(struct reader *r, uint32_t operation)
         for (uint32_t m = gs_json_first(r->j, content); m != GS_JSON_NONE; m = gs_json_next(r->j, content, m)) {
             uint32_t schema = gs_json_member(r->j, m, "schema");
             struct gs_err cause;
+            if (*gs_json_key(r->j, given, &len) == '2')
+                add_produced(r->op, &n, gs_json_key(r->j, m, &len));
             if (schema != GS_JSON_NONE && !gw_schema_compile(r->d->schemas, schema, &cause))
                 return refuse(r, "a response: %s", cause.text);
         }
     }
+    if (n == 0)
+        add_produced(r->op, &n, "application/json");
     return gs_json_first(r->j, list) != GS_JSON_NONE || refuse(r, "no responses");
 }
 
@@ -405,6 +420,9 @@ static void free_operation(struct gw_operation *op)
     for (size_t i = 0; op->media && op->media[i]; i++)
         free(op->media[i]);
     free(op->media);
+    for (size_t i = 0; op->produces && op->produces[i]; i++)
+        free(op->produces[i]);
+    free(op->produces);
     free(op->id);
     free(op->path);
     free(op->scope);

@@ -48,6 +48,7 @@ struct gw_operation {
     bool body, body_required;
     const struct gw_schema *body_schema; /* of application/json; null: that is not taken */
     char **media;                        /* what it takes; ended by null */
+    char **produces;                     /* what its answers are; ended by null */
     int (*run)(struct gw_call *c);
     struct gs_metric *duration, *answers[6]; /* by status / 100 */
 };

@@ -5,9 +5,9 @@
 
 #include "services/gateway/call.h"
 
-#define GW_KEEP_SECONDS 86400
-
 /* Runs the operation, or answers as it was answered. Without a key it only runs it. */
 int gw_idempotent(struct gw_call *c, int (*run)(struct gw_call *c));
+/* Of a call that was answered later: now it is. On a worker thread. */
+void gw_idempotent_later(struct gw_call *c);
 
 #endif

@@ -19,6 +19,9 @@ int gw_later(struct gw_call *c, void (*start)(void *arg, struct gw_call *c), voi
 void gw_finish(struct gw_call *c, int status)
 {
     c->status = status;
+    c->answered = true;
+    if (c->keep_later && gw_pool_put_answered(c->server->pool, c))
+        return; /* the reference goes along */
     gw_http_resume(c);
     gw_call_unref(c);
 }

@@ -59,6 +59,10 @@ static void *work(void *arg)
     struct gw_call *c;
 
     while ((c = take(w->server->pool))) {
+        if (c->answered) {
+            gw_run_answered(w, c);
+            continue;
+        }
         if (!is_stopping(w->server->pool)) {
             gw_run(w, c);
             continue;
@@ -69,12 +73,12 @@ static void *work(void *arg)
     return NULL;
 }
 
-bool gw_pool_put(struct gw_pool *p, struct gw_call *c)
+static bool put(struct gw_pool *p, struct gw_call *c, size_t ceiling)
 {
     bool room;
 
     pthread_mutex_lock(&p->mutex);
-    room = !p->stopping && p->waiting < (size_t)gw_settings.queue;
+    room = !p->stopping && p->waiting < ceiling;
     if (room) {
         *p->last = c;
         p->last = &c->next;
@@ -83,6 +87,16 @@ bool gw_pool_put(struct gw_pool *p, struct gw_call *c)
     }
     pthread_mutex_unlock(&p->mutex);
     return room;
+}
+
+bool gw_pool_put(struct gw_pool *p, struct gw_call *c)
+{
+    return put(p, c, (size_t)gw_settings.queue);
+}
+
+bool gw_pool_put_answered(struct gw_pool *p, struct gw_call *c)
+{
+    return put(p, c, SIZE_MAX);
 }
 
 static void start_worker(struct gw_pool *p, struct gw_worker *w)

@@ -16,7 +16,7 @@
 
 #define GW_TARGET_MAX   8192 /* bytes of a request's path and query as sent */
 #define GW_HEADERS_MAX  64   /* of a request */
-#define GW_ANSWERED_MAX 12   /* headers that an operation sets */
+#define GW_ANSWERED_MAX 16   /* headers that an operation sets */
 #define GW_FAULTS_MAX   16   /* told of one request */
 #define GW_ATTEMPTS     3    /* of a transaction that lost a race or its connection */
 
@@ -53,10 +53,11 @@ struct gw_call {
     atomic_int refs; /* the connection's; the one of whoever answers later */
     atomic_int stage;
     bool queued, refused, head;
+    bool answered; /* it is queued again, for its answer to be kept */
     struct gs_arena arena;
 
     /* the request */
-    const char *method, *target;
+    const char *method, *target, *allow; /* allow: the methods of its path, of OPTIONS */
     struct gw_header headers[GW_HEADERS_MAX];
     int n_headers;
     char address[64]; /* the client's */
@@ -83,8 +84,10 @@ struct gw_call {
     struct gs_buf out;
     const char *answer_type;
     struct gw_header answer[GW_ANSWERED_MAX];
-    int n_answer;
+    int n_answer, n_limit;     /* n_limit: of these, told before it ran */
     bool keep;                 /* of a status of 400 and up: what the transaction did all the same */
+    bool keep_later;           /* the answer, once it is there, under its Idempotency-Key */
+    bool written;              /* a problem is in the buffer already */
     size_t sent;               /* bytes of its body */
     const char *code, *detail; /* of a problem */
     struct gw_fault faults[GW_FAULTS_MAX];
@@ -111,6 +114,8 @@ void gw_call_fault(struct gw_call *c, const char *pointer, const char *detail);
 /* ---- run.c ---- */
 /* Runs on a worker thread; afterwards the call is finished, or somebody answers later. */
 void gw_run(struct gw_worker *w, struct gw_call *c);
+/* Keeps an answer that came later, then sends it. */
+void gw_run_answered(struct gw_worker *w, struct gw_call *c);
 
 void gw_log_failure(const struct gw_call *c, const struct gs_db_error *e);
 
@@ -132,6 +137,11 @@ void gw_http_resume(struct gw_call *c);
 void gw_count_start(struct gw_server *s);
 void gw_count(const struct gw_call *c, int status, double seconds);
 
+/* ---- housekeeping.c ---- */
+struct gw_housekeeping;
+struct gw_housekeeping *gw_housekeeping_new(uv_loop_t *loop);
+struct gw_housekeeping *gw_housekeeping_free(struct gw_housekeeping *h);
+
 /* ---- pool.c ---- */
 struct gw_pool;
 struct gw_worker {
@@ -142,6 +152,8 @@ struct gw_worker {
 };
 struct gw_pool *gw_pool_new(struct gw_server *server);
 bool gw_pool_put(struct gw_pool *p, struct gw_call *c) GS_MUST_CHECK; /* false: full */
+/* One that was answered later: its answer is to be kept. There are as many as connections, at most. */
+bool gw_pool_put_answered(struct gw_pool *p, struct gw_call *c) GS_MUST_CHECK; /* false: it stops */
 /* Calls that still wait are answered 503; returns when no worker runs. */
 struct gw_pool *gw_pool_free(struct gw_pool *p);
 
@@ -152,6 +164,7 @@ struct gw_server {
     struct gw_document *document;
     struct gw_pool *pool;
     struct gw_http *http;
+    struct gw_housekeeping *housekeeping;
     uv_async_t *wake;
     struct gs_timer *drained;
     pthread_mutex_t mutex;       /* of later */

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/str.h"
+#include "services/gateway/cors.h"
 #include "services/gateway/http_private.h"
 #include "services/gateway/settings.h"
 
@@ -43,6 +44,7 @@ static void add_headers(struct gw_call *c, struct MHD_Response *r)
     if (!has_answered(c, "Cache-Control"))
         add(r, "Cache-Control", c->etag && c->status < 400 ? "private, no-cache" : "no-store");
     add_security(r);
+    gw_cors_add(r, gw_call_header(c, "Origin"), c->allow);
     if (atomic_load(&c->server->draining))
         add(r, "Connection", "close");
 }
@@ -53,13 +55,14 @@ static struct MHD_Response *make_response(struct gw_call *c, const char **ret_ty
     struct gs_buf body = c->out;
 
     gs_buf_init(&c->out, GW_ANSWER_MAX);
-    if (c->status >= 400) {
+    if (c->status >= 400 && !c->written) {
         gs_buf_done(&body);
         gs_buf_init(&body, GW_ANSWER_MAX);
         gw_problem_write(c, &body);
         *ret_type = "application/problem+json";
     } else {
-        *ret_type = body.len == 0 ? NULL : c->answer_type ? c->answer_type : "application/json";
+        const char *usual = c->written ? "application/problem+json" : "application/json";
+        *ret_type = body.len == 0 ? NULL : c->answer_type ? c->answer_type : usual;
     }
     c->sent = body.len;
     if (body.len == 0) {

@@ -2,6 +2,7 @@
 #include "common/address.h"
 #include "common/event.h"
 #include "common/str.h"
+#include "services/gateway/accept.h"
 #include "services/gateway/http_private.h"
 #include "services/gateway/limit.h"
 #include "services/gateway/settings.h"
@@ -210,6 +211,8 @@ static void allow(struct gw_call *c, const struct gw_match *m)
             len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i == 0 ? "GET, HEAD" : gw_methods[i], ", ");
     snprintf(list + len, sizeof(list) - len, "OPTIONS");
     gw_header_set(c, "Allow", list);
+    if (gs_str_eq(c->method, "OPTIONS"))
+        c->allow = gs_arena_strndup(&c->arena, list, strlen(list));
 }
 
 /* http://host/path, as for a proxy, is the same as /path (RFC 9112, section 3.2.2). */
@@ -328,13 +331,12 @@ bool gw_request_body(struct gw_call *c, const char *data, size_t len)
     return c->body_seen <= c->body_max + OVERRUN_MAX;
 }
 
-/* ---- Accept ---- */
-
-/* JSON is what there is, but for the operations that name another type themselves. */
-static bool accepts_json(const char *accept)
+static void judge_accept(struct gw_call *c)
 {
-    return !accept || !*accept || strstr(accept, "*/*") || strstr(accept, "application/*") || strstr(accept, "json") ||
-           strstr(accept, "text/");
+    const char *accept = gw_call_header(c, "Accept");
+
+    if (accept && !gw_accepts(accept, (const char *const *)c->op->produces))
+        gw_refuse(c, 406, "not-acceptable", "The answer is in %s, which Accept leaves out", c->op->produces[0]);
 }
 
 void gw_request_read(struct gw_call *c, const char *method, const char *version)
@@ -358,9 +360,8 @@ void gw_request_read(struct gw_call *c, const char *method, const char *version)
         route(c);
     if (c->op && !c->refused)
         judge_body(c);
-    if (c->op && !c->refused && !accepts_json(gw_call_header(c, "Accept")))
-        gw_refuse(c, 406, "not-acceptable",
-                  "There are answers in application/json only, and problems in application/problem+json");
+    if (c->op && !c->refused)
+        judge_accept(c);
 }
 
 void gw_request_whole(struct gw_call *c)
@@ -372,4 +373,5 @@ void gw_request_whole(struct gw_call *c)
     } else if (!gw_limit_take(c)) {
         gw_refuse(c, 429, "too-many", "Too many requests; wait as long as Retry-After says");
     }
+    c->n_limit = c->n_answer;
 }

@@ -379,3 +379,12 @@ void gw_run(struct gw_worker *w, struct gw_call *c)
     }
     gw_http_resume(c);
 }
+
+void gw_run_answered(struct gw_worker *w, struct gw_call *c)
+{
+    c->db = w->db;
+    gw_idempotent_later(c);
+    c->db = NULL;
+    gw_http_resume(c);
+    gw_call_unref(c);
+}

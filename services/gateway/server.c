@@ -6,6 +6,7 @@
 #include "common/pg.h"
 #include "services/gateway/ask.h"
 #include "services/gateway/cursor.h"
+#include "services/gateway/limit.h"
 #include "services/gateway/ops.h"
 #include "services/gateway/private.h"
 #include "services/gateway/settings.h"
@@ -39,11 +40,13 @@ static bool start_parts(struct gw_server *s, struct gs_err *err)
     if (!check_settings(err))
         return false;
     gw_cursor_init(gw_settings.secret);
+    gw_limit_start();
     s->document = gw_document_new(gw_document_text, gw_document_len, gw_ops, err);
     if (!s->document || !start_sign_in(err))
         return false;
     gw_count_start(s);
     gw_later_start(s);
+    s->housekeeping = gw_housekeeping_new(s->loop);
     if (gw_ask_start(s->loop, err) != GS_OK)
         return false;
     s->pool = gw_pool_new(s);
@@ -102,6 +105,7 @@ void gw_server_stop(void *server)
     if (s->wake)
         gw_later_stop(s);
     s->http = gw_http_free(s->http);
+    s->housekeeping = gw_housekeeping_free(s->housekeeping);
     gw_auth_stop();
     s->document = gw_document_free(s->document);
     free(s);
