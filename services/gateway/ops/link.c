@@ -26,8 +26,7 @@
     "WHEN k.outcome IN ('gone', 'rejected') THEN 'Change what the link asks; a preview shows what it gives' "          \
     "WHEN k.outcome = 'waiting' THEN 'Nothing: the source is asked again when its limit allows it' "                   \
     "WHEN k.outcome IN ('retry', 'expired') THEN 'Nothing yet: it is tried again by itself; check that the source "    \
-    "can "                                                                                                             \
-    "be reached' END"
+    "can be reached' END"
 
 /* The schedule is told where there is one. */
 #define OPEN "k.state = 'active' AND c.paused_reason IS NULL"
@@ -39,8 +38,9 @@
     "'outcome', k.outcome, 'error', k.error, 'advice', " ADVICE ", 'failures', k.failures, 'failing_since', "          \
     "api_time(k.failing_since), 'waiting_until', api_time(k.waiting_until), 'next_due_at', CASE WHEN " OPEN " THEN "   \
     "api_time(b.next_due_at) END, 'sync_requested_at', (SELECT api_time(s.requested_at) FROM sync_request s WHERE "    \
-    "s.batch_id = b.id), 'value', trim_scale(g.auto_value)::text, 'age_seconds', greatest(0, extract(epoch FROM "      \
-    "now() - g.fetched_at)::bigint), 'evidence', json_build_object('settings', k.settings, 'rows_seen', (SELECT "      \
+    "s.batch_id = b.id), 'value', trim_scale(g.auto_value)::text, 'age_seconds', CASE WHEN g.fetched_at > now() THEN " \
+    "0 ELSE extract(epoch FROM now() - g.fetched_at)::bigint END, 'evidence', json_build_object('settings', "          \
+    "k.settings, 'rows_seen', (SELECT "                                                                                \
     "o.rows_seen FROM observation o WHERE o.goal_id = g.id AND o.link_id = k.id ORDER BY o.slot DESC LIMIT 1), "       \
     "'source_at', api_time(g.source_at), 'fetched_at', api_time(g.fetched_at), 'changed_at', api_time(g.applied_at), " \
     "'linked_by_id', p.public_id, 'linked_by', p.name, 'linked_at', api_time(k.created_at)))"
@@ -314,8 +314,9 @@ static int edit_source(struct gw_call *c, const struct gw_link *l)
 
 static int edit_state(struct gw_call *c, const struct gw_link *l)
 {
-    static const char sql[] = "UPDATE link SET state = $2, paused_reason = CASE WHEN $2 = 'paused' THEN coalesce($3, "
-                              "'paused by a person') END WHERE id = $1";
+    static const char sql[] =
+        "UPDATE link SET state = $2::link_state, paused_reason = CASE WHEN $2::link_state = 'paused' THEN coalesce($3, "
+        "'paused by a person') END WHERE id = $1";
     const char *state = gw_text(c, "/state");
     bool active = gs_str_eq(state, "active");
     int status = active ? gw_link_need_live(c, l->status) : 0;
