@@ -4,7 +4,7 @@
 unset GOALSYNC_DATABASE_URL GOALSYNC_REDIS_URL GOALSYNC_KAFKA_BROKERS ${!GOALSYNC_KEY_*}
 
 # A second replica is named with a number behind it: scheduler.2
-services=${GOALSYNC_SERVICES:-scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party gateway}
+services=${GOALSYNC_SERVICES:-scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party notifier gateway}
 roles="operator scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party gateway notifier"
 categories="IN_BOUNDARY CROSS_BOUNDARY THIRD_PARTY"
 
@@ -56,7 +56,12 @@ settings_of() {
         printf '%s\0' "GOALSYNC_REDIS_URL_FILE=$run_dir/secret/url_redis" "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category" \
             "GOALSYNC_FETCH_ALLOW_PRIVATE=yes"
         ;;
-    operator | notifier*)
+    notifier*)
+        # Who tries webhooks here has the receiver on this machine.
+        printf '%s\0' "GOALSYNC_KEY_THIRD_PARTY_FILE=$run_dir/secret/key_THIRD_PARTY" \
+            "GOALSYNC_NOTIFIER_ALLOW_PRIVATE=yes" "GOALSYNC_NOTIFIER_ALLOW_PLAIN=yes"
+        ;;
+    operator)
         for category in $categories; do printf '%s\0' "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category"; done
         ;;
     gateway*)

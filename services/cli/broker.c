@@ -11,7 +11,8 @@
 enum { AGAIN_MS = 200 };
 
 const char *const cli_groups_of_consumers[] = {"goalsync-fetch-in-boundary", "goalsync-fetch-cross-boundary",
-                                               "goalsync-fetch-third-party", "goalsync-progress-writer", NULL};
+                                               "goalsync-fetch-third-party", "goalsync-progress-writer",
+                                               "goalsync-notifier",          NULL};
 
 /* What librdkafka would write to stderr ends up in our own sentence instead. */
 static void ignore_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)

@@ -137,7 +137,7 @@ static void add_lag(struct status *s, const char *group, const char *topic, int6
     lane->lag += lag;
 }
 
-/* The progress writer's offsets are in the database, in the same transactions as its effects. */
+/* Where a group's offsets are in the database, in the same transactions as its effects. */
 static void committed_in_database(const struct status *s, const char *group, rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
@@ -153,7 +153,7 @@ static void committed_in_database(const struct status *s, const char *group, rd_
 static void look_at_lag(struct cli *c, struct status *s, const struct rd_kafka_metadata *m, const char *group,
                         const char *prefix)
 {
-    bool writer = gs_str_eq(group, "goalsync-progress-writer");
+    bool in_database = !gs_str_starts(group, "goalsync-fetch-");
     rd_kafka_topic_partition_list_t *ends = cli_broker_partitions(m, prefix), *done;
     enum cli_exit rc = CLI_OK;
 
@@ -161,7 +161,7 @@ static void look_at_lag(struct cli *c, struct status *s, const struct rd_kafka_m
     done = rd_kafka_topic_partition_list_copy(ends);
     if (ends->cnt > 0)
         rc = cli_broker_ends(c, ends);
-    if (rc == CLI_OK && writer)
+    if (rc == CLI_OK && in_database)
         committed_in_database(s, group, done);
     else if (rc == CLI_OK && ends->cnt > 0)
         rc = cli_broker_committed(c, group, done);
@@ -199,7 +199,7 @@ static void look_at_group(struct cli *c, struct status *s, const struct rd_kafka
         snprintf(topic, sizeof(topic), "fetch.urgent.%s.", name + strlen("goalsync-fetch-"));
         look_at_lag(c, s, m, name, topic);
     } else {
-        look_at_lag(c, s, m, name, "fetch.completed");
+        look_at_lag(c, s, m, name, gs_str_eq(name, "goalsync-notifier") ? "goal." : "fetch.completed");
     }
     look_at_members(c, s, name);
     snprintf(topic, sizeof(topic), "dlq.%s", name);

@@ -20,7 +20,7 @@ import psycopg2
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("common", "install", "build", "servers", "services")
-SERVICES = ("scheduler", "progress-writer", "fetch-in-boundary", "fetch-cross-boundary", "fetch-third-party")
+SERVICES = ("scheduler", "progress-writer", "fetch-in-boundary", "fetch-cross-boundary", "fetch-third-party", "notifier")
 
 
 class FleetError(Exception):
