@@ -211,9 +211,11 @@ static bool check_string(struct check *c, const struct gw_schema *s, const struc
                       : wrong(c, "must have at least %lld characters", (long long)s->min_length);
     if (n > s->max_length)
         return wrong(c, "has %lld characters, and %lld are the most", (long long)n, (long long)s->max_length);
+    if (!check_format(c, s->format, v)) /* before the pattern: it has a sentence */
+        return false;
     if (s->pattern && regexec(s->pattern, v->text, 0, NULL, 0) != 0)
         return wrong(c, "does not look as it must: %s", s->pattern_text);
-    return check_format(c, s->format, v);
+    return true;
 }
 
 static bool is_whole(const struct value *v)

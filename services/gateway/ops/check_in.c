@@ -87,7 +87,9 @@ static int check_in_create(struct gw_call *c)
     if (status)
         return status;
     if (!check_in.has_value && !check_in.has_status && !check_in.sticky && !(note && *note))
-        return gw_invalid(c, "", "says nothing; give a value, a status, a note, or sticky to hold what stands there");
+        return gw_fail(c, 422, "invalid",
+                       "the check-in says nothing; give a value, a status, a note, or sticky to hold "
+                       "what stands there");
     if ((status = insert(c, goal, id)) != 0 ||
         (status = gw_goal_recompute_one(c, goal, &(struct gw_change){.check_in = &check_in})) != 0 ||
         (status = gw_mention(c, goal, id, NULL)) != 0)
