@@ -105,7 +105,7 @@ static int replay(struct gw_call *c, struct gs_buf *b)
     if (status)
         (void)gs_parse_int(status, 200, 499, &n);
     gw_header_set(c, "Idempotent-Replayed", "true");
-    if (n < 400 && !*type)
+    if (type && !*type)
         type = NULL;
     gs_buf_clear(&c->out);
     gs_buf_append(&c->out, at, (size_t)(b->data + b->len - at));

@@ -3,6 +3,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "services/gateway/private.h"
+#include "services/gateway/settings.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -81,7 +82,7 @@ static void on_wake(uv_async_t *handle)
         next = c->sibling;
         c->sibling = s->outstanding;
         s->outstanding = c;
-        c->deadline_us = gs_mono_us() + (int64_t)GW_LATER_SECONDS * 1000000;
+        c->deadline_us = gs_mono_us() + gw_settings.later_us;
         c->later.start(c->later.arg, c);
     }
     if (s->outstanding)

@@ -41,6 +41,8 @@ static void add_headers(struct gw_call *c, struct MHD_Response *r)
     add(r, "X-Request-Id", c->request_id);
     if (c->status < 400)
         add(r, "ETag", c->etag);
+    if (c->status == MHD_HTTP_SERVICE_UNAVAILABLE && !has_answered(c, "Retry-After"))
+        add(r, "Retry-After", "1");
     if (!has_answered(c, "Cache-Control"))
         add(r, "Cache-Control", c->etag && c->status < 400 ? "private, no-cache" : "no-store");
     add_security(r);

@@ -364,8 +364,6 @@ void gw_run(struct gw_worker *w, struct gw_call *c)
         if (!c->again)
             break;
     }
-    if (c->status == 503 && c->n_answer == 0)
-        gw_header_set(c, "Retry-After", "1");
     c->worker = NULL;
     c->db = NULL;
     if (c->status == 0) {

@@ -26,6 +26,8 @@ const struct gs_env gw_env[] = {
      "how long a connection may be silent: between requests, or while one is sent"},
     {"GOALSYNC_GATEWAY_STATEMENT", GS_ENV_SECONDS, &gw_settings.statement_us, "10", 1, 600,
      "how long one statement of a request may take"},
+    {"GOALSYNC_GATEWAY_LATER", GS_ENV_SECONDS, &gw_settings.later_us, "60", 0, 600,
+     "how long a request may wait for somebody else, as a preview does for a worker"},
     {"GOALSYNC_GATEWAY_RATE", GS_ENV_INT, &gw_settings.rate, "100", 1, 1000000,
      "requests a second of one caller (a token or session) over time"},
     {"GOALSYNC_GATEWAY_BURST", GS_ENV_INT, &gw_settings.burst, "1000", 1, 1000000, "requests of one caller at once"},

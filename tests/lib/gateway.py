@@ -68,8 +68,8 @@ class Organisation:
 
 
 class Gateway:
-    def __init__(self, fleet, name="gateway.1", servers=("postgres",), **settings):
-        self.fleet, self.name, self.servers, self.settings = fleet, name, servers, settings
+    def __init__(self, fleet, name="gateway.1", servers=("postgres",), program="goalsync-gateway", **settings):
+        self.fleet, self.name, self.servers, self.program, self.settings = fleet, name, servers, program, settings
         self.ready = fleet.dir / "ready" / name
         self.log_file = fleet.dir / "log" / f"{name}.log"
         self.process = self.address = None
@@ -97,7 +97,11 @@ class Gateway:
         env = {k: v for k, v in os.environ.items() if not k.startswith("GOALSYNC_")}
         env.update(line.split("=", 1) for line in lines)
         env["GOALSYNC_KAFKA_BROKERS"] = env.get("GOALSYNC_KAFKA_BROKERS") or "127.0.0.1:1"
-        env.update(GOALSYNC_READY_FILE=str(self.ready), GOALSYNC_GATEWAY_LISTEN="127.0.0.1:0", GOALSYNC_LOG="info", **self.settings)
+        # Tests ask more often than people; those of the limits set their own.
+        env.update(GOALSYNC_READY_FILE=str(self.ready), GOALSYNC_GATEWAY_LISTEN="127.0.0.1:0", GOALSYNC_LOG="info",
+                   GOALSYNC_GATEWAY_RATE="100000", GOALSYNC_GATEWAY_BURST="100000", GOALSYNC_GATEWAY_ANONYMOUS_RATE="100000",
+                   GOALSYNC_GATEWAY_ANONYMOUS_BURST="100000")
+        env.update(self.settings)
         return env
 
     def start(self, ready=True):
@@ -106,7 +110,7 @@ class Gateway:
         begin = self.log_file.stat().st_size if self.log_file.exists() else 0
         self.ready.unlink(missing_ok=True)
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen([str(self.fleet.build / "bin" / "goalsync-gateway")], env=env, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([str(self.fleet.build / "bin" / self.program)], env=env, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
         if not ready:
             return self

@@ -1,4 +1,5 @@
-# cmake -DOUT=file.c -DDIR=openapi -P join.cmake: the parts of the API's description as one document in an array of bytes.
+# cmake -DOUT=file.c -DDIR=openapi [-DPATHS=folder] -P join.cmake: the parts of the API's description as one document in an
+# array of bytes. PATHS: with other paths than DIR's, for tests.
 # Bytes, not string literals: C11 promises 4095 characters only.
 
 # The members of the objects in these files, with commas between, without the braces around them.
@@ -23,7 +24,10 @@ function(members ret)
     set(${ret} "${joined}" PARENT_SCOPE)
 endfunction()
 
-file(GLOB path_files ${DIR}/paths/*.json)
+if(NOT PATHS)
+    set(PATHS ${DIR}/paths)
+endif()
+file(GLOB path_files ${PATHS}/*.json)
 file(GLOB schema_files ${DIR}/schemas/*.json)
 members(head ${DIR}/head.json)
 members(components ${DIR}/components.json)
