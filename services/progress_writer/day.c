@@ -51,7 +51,6 @@ static void read_goals(void *arg, const struct gs_pg_result *r)
     for (int i = 0; i < gs_pg_rows(r); i++) {
         struct writer_goal *g = writer_list_add(&d->work.goals);
         writer_load_goal(r, i, 0, g);
-        g->goal.unit = NULL; /* a goal by itself needs no unit */
         g->goal.tasks_done = gs_pg_get_int4(r, i, WRITER_GOAL_COLUMNS_N);
         g->goal.tasks_all = gs_pg_get_int4(r, i, WRITER_GOAL_COLUMNS_N + 1);
         d->page_last = g->goal.id;

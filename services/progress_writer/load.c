@@ -32,11 +32,11 @@ void writer_load_goal(const struct gs_pg_result *r, int row, int col, struct wri
     g->has_risk = gs_pg_get_dec(r, row, col + 13, &g->risk);
     g->has_auto = gs_pg_get_dec(r, row, col + 14, &g->auto_value);
     g->has_applied = gs_pg_get_dec(r, row, col + 15, &g->applied_value);
-    (void)gs_pg_get_dec(r, row, col + 16, &g->raw_progress); /* both are NOT NULL */
-    (void)gs_pg_get_dec(r, row, col + 17, &g->progress);
+    (void)gs_pg_get_dec(r, row, col + 16, &g->progress); /* NOT NULL */
+    if (!gs_pg_get_dec(r, row, col + 17, &g->raw_progress))
+        g->raw_progress = g->progress;
     g->start_day = gs_pg_get_date(r, row, col + 18);
     g->end_day = gs_pg_get_date(r, row, col + 19);
-    g->unit = gs_pg_get_text(r, row, col + 20); /* dies with the result: the caller keeps or drops it */
     writer_goal_mark(ret);
 }
 
@@ -83,7 +83,6 @@ void writer_load_links_read(struct writer_work *w, const struct gs_pg_result *r)
         l->failed_slot = gs_pg_get_time(r, i, 9);
         l->last_slot = gs_pg_get_time(r, i, 10);
         writer_load_goal(r, i, LINK_GOAL_COLUMN, &l->g);
-        l->g.goal.unit = NULL; /* one goal's own value needs no unit */
     }
     writer_sort_by_id(w->links.items, w->links.n, sizeof *w->links.items);
 }
@@ -143,7 +142,8 @@ void writer_load_orgs_read(struct writer_work *w, const struct gs_pg_result *r)
  * does not roll up is read as well; recomputing it changes nothing. */
 #define ANCESTORS(base)                                                                                                \
     "WITH RECURSIVE up(id) AS (" base " UNION SELECT e.parent_id FROM up JOIN goal_edge e ON e.child_id = up.id)"      \
-    " SELECT " WRITER_GOAL_COLUMNS " FROM goal g WHERE g.id = ANY (ARRAY(SELECT id FROM up)) AND g.mode = 'roll_up'"   \
+    " SELECT " WRITER_GOAL_COLUMNS                                                                                     \
+    ", g.unit FROM goal g WHERE g.id = ANY (ARRAY(SELECT id FROM up)) AND g.mode = 'roll_up'"                          \
     " AND g.kind <> 'project' ORDER BY g.id FOR NO KEY UPDATE"
 
 const struct gs_pg_stmt writer_load_ancestors_stmt = {
@@ -160,7 +160,7 @@ void writer_load_ancestors_read(struct writer_work *w, const struct gs_pg_result
     for (int i = 0; i < gs_pg_rows(r); i++) {
         struct writer_goal *g = writer_list_add(&w->ancestors);
         writer_load_goal(r, i, 0, g);
-        g->goal.unit = writer_work_unit(w, g->goal.unit);
+        g->goal.unit = writer_work_unit(w, gs_pg_get_text(r, i, WRITER_GOAL_COLUMNS_N));
     }
 }
 

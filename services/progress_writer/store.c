@@ -28,7 +28,8 @@
     "version = u.version, override = " OVERRIDE("u.override") ", status = " STATUS(                                    \
         "u.status") ", status_by_hand = u.by_hand, auto_value = u.auto, applied_value = u.applied, progress = "        \
                     "u.progress,"                                                                                      \
-                    " raw_progress = u.raw, has_value = u.has_value, applied_at = CASE WHEN u.moved THEN now() ELSE "  \
+                    " raw_progress = coalesce(u.raw, u.progress), has_value = u.has_value, applied_at = CASE WHEN "    \
+                    "u.moved THEN now() ELSE "                                                                         \
                     "g.applied_at END"
 /* A row from each step through the arrays. Not FROM unnest(a, b, ...): that copies each array into a store of its own
  * first, and each row out of all of them. */
@@ -59,7 +60,7 @@ static void add_state(struct gs_pg_params *p, const struct writer_goal *const *g
     EACH(p, GS_PG_DEC, i, n, put_dec(p, g[i]->goal.has_auto, g[i]->goal.auto_value));
     EACH(p, GS_PG_DEC, i, n, put_dec(p, g[i]->goal.has_applied, g[i]->goal.applied_value));
     EACH(p, GS_PG_DEC, i, n, gs_pg_item_dec(p, g[i]->goal.progress));
-    EACH(p, GS_PG_DEC, i, n, gs_pg_item_dec(p, g[i]->goal.raw_progress));
+    EACH(p, GS_PG_DEC, i, n, put_dec(p, g[i]->goal.raw_progress.u != g[i]->goal.progress.u, g[i]->goal.raw_progress));
     EACH(p, GS_PG_BOOL, i, n, gs_pg_item_bool(p, g[i]->goal.has_value));
     EACH(p, GS_PG_BOOL, i, n, gs_pg_item_bool(p, (g[i]->changes & GS_CHANGED_VALUE) != 0));
     EACH(p, GS_PG_TID, i, n, gs_pg_item_tid(p, g[i]->place));

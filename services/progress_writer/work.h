@@ -148,13 +148,13 @@ void writer_load_ancestors_read(struct writer_work *w, const struct gs_pg_result
 size_t writer_load_children_params(const struct writer_work *w, bool added, struct gs_pg_params *p);
 void writer_load_averaged_read(struct writer_work *w, const struct gs_pg_result *r);
 void writer_load_added_read(struct writer_work *w, const struct gs_pg_result *r);
-/* The columns of a goal's definition and state, in this order, from column `col` on. */
+/* The columns of a goal's definition and state, in this order, from column `col` on; all but its unit. Raw progress is
+ * null where it is the shown one, here as in what is stored. */
 #define WRITER_GOAL_COLUMNS                                                                                            \
-    "g.ctid, g.id, g.org_id, g.version, g.kind, g.metric, g.mode, g.override, g.status, g.status_by_hand, "            \
-    "g.has_value, "                                                                                                    \
-    "g.start_value, g.target_value, g.risk_value, g.auto_value, g.applied_value, g.raw_progress, g.progress, "         \
-    "g.start_on, g.end_on, g.unit"
-#define WRITER_GOAL_COLUMNS_N 21
+    "g.ctid, g.id, g.org_id, g.version, g.kind, g.metric, g.mode, g.override, g.status, g.status_by_hand,"             \
+    " g.has_value, g.start_value, g.target_value, g.risk_value, g.auto_value, g.applied_value, g.progress,"            \
+    " nullif(g.raw_progress, g.progress), g.start_on, g.end_on"
+#define WRITER_GOAL_COLUMNS_N 20
 void writer_load_goal(const struct gs_pg_result *r, int row, int col, struct writer_goal *ret);
 
 /* ---- apply.c, failures.c, roll_up.c: the rules on what was loaded; no I/O ---- */
