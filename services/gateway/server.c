@@ -101,12 +101,12 @@ void gw_server_stop(void *server)
 
     s->drained = gs_timer_free(s->drained);
     s->pool = gw_pool_free(s->pool);
+    gw_auth_stop(); /* those who sign in are answered before the HTTP server goes */
     gw_ask_stop();
     if (s->wake)
         gw_later_stop(s);
     s->http = gw_http_free(s->http);
     s->housekeeping = gw_housekeeping_free(s->housekeeping);
-    gw_auth_stop();
     s->document = gw_document_free(s->document);
     free(s);
 }

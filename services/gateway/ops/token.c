@@ -23,7 +23,8 @@
 #define TOKEN_FROM " FROM api_token t JOIN account a ON a.id = t.account_id CROSS JOIN LATERAL token_bound(t.id) b "
 /* A token that is bound to an organisation sees that one's only. $1: the caller's token or "". */
 #define IN_REACH                                                                                                       \
-    "(SELECT k.org_id IS NULL OR k.org_id = t.org_id FROM api_token k WHERE k.id = nullif($1, '')::bigint) IS NOT "    \
+    "(SELECT k.org_id IS NULL OR k.org_id IS NOT DISTINCT FROM t.org_id FROM api_token k WHERE k.id = nullif($1, "     \
+    "'')::bigint) IS NOT "                                                                                             \
     "FALSE "
 
 /* ---- making ---- */
