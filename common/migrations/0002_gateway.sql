@@ -221,6 +221,30 @@ ALTER TABLE link
     ADD pushed_key bytea CHECK (length(pushed_key) = 32);
 CREATE INDEX link_org ON link (org_id, id);
 
+-- The feed names links as the outside does.
+UPDATE activity a SET data = a.data || jsonb_build_object('link_id', k.public_id) FROM link k
+ WHERE jsonb_typeof(a.data->'link_id') = 'number' AND k.id = (a.data->'link_id')::bigint;
+UPDATE activity SET data = data - 'link_id' WHERE jsonb_typeof(data->'link_id') = 'number';
+
+-- The evidence behind a goal's numbers outlives the link.
+ALTER TABLE link_revision
+    DROP CONSTRAINT link_revision_link_id_fkey,
+    ADD link_public_id uuid,
+    ADD org_id bigint REFERENCES organisation,
+    ADD goal_id bigint REFERENCES goal ON DELETE CASCADE;
+UPDATE link_revision v SET org_id = k.org_id, goal_id = k.goal_id, link_public_id = k.public_id FROM link k WHERE k.id = v.link_id;
+ALTER TABLE link_revision
+    ALTER link_public_id SET NOT NULL,
+    ALTER org_id SET NOT NULL,
+    ALTER goal_id SET NOT NULL;
+CREATE INDEX link_revision_goal ON link_revision (goal_id);
+CREATE FUNCTION link_revision_place() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT k.org_id, k.goal_id, k.public_id INTO NEW.org_id, NEW.goal_id, NEW.link_public_id FROM link k WHERE k.id = NEW.link_id;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER link_revision_place BEFORE INSERT ON link_revision FOR EACH ROW EXECUTE FUNCTION link_revision_place();
+
 CREATE OR REPLACE FUNCTION link_batch_refresh() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     batches bigint[] := ARRAY[]::bigint[];
@@ -802,13 +826,12 @@ BEGIN
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         visible := CASE t
             WHEN 'organisation' THEN 'id = (SELECT calling(''org''))'
-            WHEN 'link_revision' THEN 'EXISTS (SELECT FROM link l WHERE l.id = link_id)'
             WHEN 'goal' THEN 'org_id = (SELECT calling(''org'')) AND (NOT private OR '
                 || 'private_goal_visible(id, owner_id, creator_id, delegate_id, check_in_owner_id))'
             WHEN 'audit' THEN '(org_id = (SELECT calling(''org'')) OR current_setting(''goalsync.tenant_admin'', true) = ''1'')'
             WHEN 'api_token' THEN '(org_id = (SELECT calling(''org'')) OR account_id = (SELECT calling(''account'')))'
             ELSE 'org_id = (SELECT calling(''org''))' END;
-        IF t IN ('goal_task', 'link', 'observation', 'activity', 'check_in', 'comment', 'mention', 'reaction',
+        IF t IN ('goal_task', 'link', 'link_revision', 'observation', 'activity', 'check_in', 'comment', 'mention', 'reaction',
                  'goal_co_owner', 'goal_viewer', 'goal_team', 'goal_tag') THEN
             visible := visible || ' AND EXISTS (SELECT FROM goal g WHERE g.id = goal_id)';
         END IF;

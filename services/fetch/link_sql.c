@@ -25,7 +25,7 @@ const char fetch_link_revision_sql[] =
 
 const char fetch_link_feed_sql[] =
     "INSERT INTO activity (org_id, goal_id, person_id, kind, data) SELECT k.org_id, k.goal_id, nullif($3, "
-    "'')::bigint, $2, jsonb_build_object('link_id', k.id, 'revision', k.revision, 'connector', c.connector, "
+    "'')::bigint, $2, jsonb_build_object('link_id', k.public_id, 'revision', k.revision, 'connector', c.connector, "
     "'connection', c.name, 'settings', k.settings) FROM link k JOIN connection c ON c.id = k.connection_id WHERE "
     "k.id = $1";
 

@@ -233,6 +233,7 @@ def test_a_person_pauses_a_link_and_lets_it_go_on(world):
 
 def test_unlinking_keeps_value_mode_and_history(world):
     goal, link, _ = world.linked("14")
+    query = world.show(link)["settings"]["query"]
     tag = world.gateway.get(f"/api/v1/links/{link}", world.ada).headers["ETag"]
     world.gateway.delete(f"/api/v1/links/{link}", world.ada, headers={"If-Match": '"9-active"'}).expect(412)
     world.gateway.delete(f"/api/v1/links/{link}", world.ada, headers={"If-Match": tag}).expect(204)
@@ -241,6 +242,10 @@ def test_unlinking_keeps_value_mode_and_history(world):
     assert world.fleet.sql("SELECT mode::text, applied_value FROM goal WHERE public_id = %s", goal) == [("data_source", Decimal(14))]
     assert world.fleet.one("SELECT count(*) FROM observation WHERE goal_id = %s", world.row("goal", goal)) == 1
     assert world.feed(goal)[-1] == "unlinked" and world.audit(link)[-1] == "link.deleted"
+    feed = world.gateway.pages(f"/api/v1/goals/{goal}/feed", world.ada)
+    evidence = [entry["evidence"] for entry in feed if entry["type"] == "observation"]
+    assert [e["settings"] for e in evidence] == [{"query": query}] and evidence[0]["link_id"] == link and evidence[0]["linked_by_id"]
+    assert {entry["data"]["link_id"] for entry in feed if entry.get("kind") in ("linked", "unlinked")} == {link}
     query, _ = world.metric("15")
     world.await_value(world.link(goal, query).expect(201).json["id"], "15")
 

@@ -40,8 +40,8 @@ static const char comment_sql[] =
 /* Where a number came from: what was asked then, of which connection, and who had set it so. */
 static const char observation_sql[] =
     "SELECT (extract(epoch FROM o.slot) * 1000000)::bigint, json_build_object('type', 'observation', 'at', "
-    "api_time(o.applied_at), 'value', trim_scale(o.value)::text, 'evidence', json_build_object('link_id', (SELECT "
-    "l.public_id FROM link l WHERE l.id = o.link_id), 'revision', o.revision, 'connector', k.connector, "
+    "api_time(o.applied_at), 'value', trim_scale(o.value)::text, 'evidence', json_build_object('link_id', "
+    "v.link_public_id, 'revision', o.revision, 'connector', k.connector, "
     "'connection_id', k.public_id, 'connection_name', k.name, 'settings', v.settings, 'linked_by_id', (SELECT "
     "p.public_id FROM person p WHERE p.id = v.changed_by), 'rows_seen', o.rows_seen, 'slot', api_time(o.slot), "
     "'source_at', api_time(o.source_at), 'fetched_at', api_time(o.fetched_at))) FROM observation o LEFT JOIN "
