@@ -36,6 +36,7 @@ void gw_call_unref(struct gw_call *c)
         return;
     drop_later(c);
     gs_json_free(c->json);
+    atomic_fetch_sub(&c->server->body_bytes, c->body.len);
     gs_buf_done(&c->body);
     gs_buf_done(&c->out);
     gs_arena_done(&c->arena);
@@ -105,7 +106,7 @@ const char *gw_param(const struct gw_call *c, const char *name)
     for (int i = 0; i < c->op->n_params; i++)
         if (gs_str_eq(c->op->params[i].name, name))
             return c->params[i] ? c->params[i] : c->op->params[i].def;
-    assert(!"a parameter that the document does not name");
+    assert(false && "a parameter that the document does not name");
     return NULL;
 }
 
