@@ -856,7 +856,7 @@ GRANT SELECT, UPDATE ON tenant TO goalsync_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenant_creator, integration_policy, account, session, sign_in, api_token, idempotency TO goalsync_gateway;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON person, goal, goal_edge, goal_task, org_integration, connection, link, link_batch, period, team,
-    team_member, goal_co_owner, goal_viewer, goal_team, goal_tag, check_in, comment, mention, reaction, webhook, webhook_secret,
+    team_member, goal_co_owner, goal_viewer, goal_team, goal_tag, check_in, comment, mention, reaction, webhook,
     webhook_delivery TO goalsync_gateway;
 GRANT SELECT, UPDATE ON organisation TO goalsync_gateway;
 GRANT SELECT, INSERT ON terms_acceptance, link_revision, activity, audit TO goalsync_gateway;
@@ -865,6 +865,8 @@ GRANT SELECT, INSERT ON data_key TO goalsync_gateway;
 GRANT UPDATE (sealed) ON data_key TO goalsync_gateway;
 -- Secrets go in; none comes out.
 GRANT SELECT (connection_id, org_id, category, data_key_id, updated_at), INSERT, UPDATE, DELETE ON credential TO goalsync_gateway;
+GRANT SELECT (id, webhook_id, org_id, data_key_id, created_at, expires_at), INSERT, UPDATE (expires_at), DELETE ON webhook_secret
+    TO goalsync_gateway;
 GRANT INSERT ON outbox, sync_request TO goalsync_gateway;
 GRANT SELECT, UPDATE ON sync_request TO goalsync_gateway;
 

@@ -68,7 +68,8 @@ settings_of() {
         for category in $categories; do printf '%s\0' "GOALSYNC_KEY_${category}_FILE=$run_dir/secret/key_$category"; done
         secret gateway >/dev/null
         printf '%s\0' "GOALSYNC_GATEWAY_LISTEN=$(gateway_address "$service")" "GOALSYNC_GATEWAY_SECRET_FILE=$run_dir/secret/gateway" \
-            "GOALSYNC_GATEWAY_PUBLIC_URL=http://$(state "$service")" "GOALSYNC_BOOTSTRAP_TOKEN_FILE=$run_dir/secret/bootstrap_token"
+            "GOALSYNC_GATEWAY_PUBLIC_URL=http://$(state "$service")" "GOALSYNC_BOOTSTRAP_TOKEN_FILE=$run_dir/secret/bootstrap_token" \
+            "GOALSYNC_NOTIFIER_ALLOW_PRIVATE=yes" "GOALSYNC_NOTIFIER_ALLOW_PLAIN=yes"
         ;;
     esac
 }

@@ -4,6 +4,7 @@
 
 #include "services/gateway/call.h"
 
+extern const struct gw_op gw_ops_audit[];
 extern const struct gw_op gw_ops_auth[];
 extern const struct gw_op gw_ops_link[];
 extern const struct gw_op gw_ops_meta[];
@@ -17,5 +18,6 @@ extern const struct gw_op gw_ops_comment[];
 extern const struct gw_op gw_ops_feed[];
 extern const struct gw_op gw_ops_goal[];
 extern const struct gw_op gw_ops_task[];
+extern const struct gw_op gw_ops_webhook[];
 
 #endif

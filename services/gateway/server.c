@@ -10,6 +10,7 @@
 #include "services/gateway/ops.h"
 #include "services/gateway/private.h"
 #include "services/gateway/settings.h"
+#include "services/gateway/vault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static bool start_parts(struct gw_server *s, struct gs_err *err)
     gw_cursor_init(gw_settings.secret);
     gw_limit_start();
     s->document = gw_document_new(gw_document_text, gw_document_len, gw_ops, err);
-    if (!s->document || !start_sign_in(err))
+    if (!s->document || gw_vault_start(err) != GS_OK || !start_sign_in(err))
         return false;
     gw_count_start(s);
     gw_later_start(s);
@@ -108,5 +109,6 @@ void gw_server_stop(void *server)
     s->http = gw_http_free(s->http);
     s->housekeeping = gw_housekeeping_free(s->housekeeping);
     s->document = gw_document_free(s->document);
+    gw_vault_stop();
     free(s);
 }
