@@ -74,7 +74,7 @@ static struct gs_branch *first_branch(const struct gs_graph *g, int64_t parent)
 static enum gs_rc compute(struct walk *w, struct gs_node *n, struct gs_err *err)
 {
     const struct gs_graph *g = w->g;
-    const struct gs_branch *end = g->branches + g->n_branches;
+    const struct gs_branch *end = g->n_branches ? g->branches + g->n_branches : NULL;
     size_t count = 0;
     enum gs_rc rc = n->named ? do_deed(n, w->deed, &g->rules, err) : GS_OK;
 
