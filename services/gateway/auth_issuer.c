@@ -292,30 +292,53 @@ static bool take_refetch(void)
     return true;
 }
 
-static enum gs_rc get_keys(bool anew, struct gw_keys **ret, struct gs_err *err)
+/* One caller's search for a key. */
+struct search {
+    unsigned rounds; /* as of the keys it looked at last */
+    bool began;      /* it looked already */
+    bool asked;      /* an attempt was begun for it */
+};
+
+/* With the mutex held. Whoever finds newer keys than it looked at takes them; whoever comes while they are fetched
+ * waits along; only who begins an attempt takes from the allowance, and nobody begins two. */
+static enum gs_rc renew(struct search *look, struct gs_err *err)
+{
+    if (look->rounds != state.rounds && !state.failing)
+        return GS_OK;
+    if (!state.fetching && !state.wanted) {
+        if (look->asked || !take_refetch())
+            return gs_fail(err, GS_DENIED, "the token is signed with a key that its issuer does not show");
+        look->asked = true;
+    }
+    return wait_round() && !state.failing ? GS_OK : unreachable(err);
+}
+
+static enum gs_rc get_keys(struct search *look, struct gw_keys **ret, struct gs_err *err)
 {
     enum gs_rc rc;
 
     pthread_mutex_lock(&state.mutex);
     rc = need(err);
-    if (rc == GS_OK && anew && (!take_refetch()))
-        rc = gs_fail(err, GS_DENIED, "the token is signed with a key that its issuer does not show");
-    else if (rc == GS_OK && anew && (!wait_round() || state.failing))
-        rc = unreachable(err);
-    if (rc == GS_OK)
+    if (rc == GS_OK && look->began)
+        rc = renew(look, err);
+    if (rc == GS_OK) {
         *ret = gw_keys_ref(state.keys);
+        look->rounds = state.rounds;
+        look->began = true;
+    }
     pthread_mutex_unlock(&state.mutex);
     return rc;
 }
 
 enum gs_rc gw_issuer_verify(const struct gw_jwt *t, struct gs_err *err)
 {
+    struct search look = {0};
     enum gs_rc rc = GS_GONE;
 
-    for (int attempt = 0; rc == GS_GONE && attempt < 2; attempt++) {
+    for (int i = 0; rc == GS_GONE && i < GW_ISSUER_LOOKS; i++) {
         GS_AUTO(gw_keys_unrefp) struct gw_keys *keys = NULL;
 
-        rc = get_keys(attempt > 0, &keys, err);
+        rc = get_keys(&look, &keys, err);
         if (rc == GS_OK)
             rc = gw_jwt_verify(t, keys, err);
     }

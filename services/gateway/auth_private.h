@@ -22,8 +22,9 @@
 #define GW_ISSUER_REFETCHES  4    /* for keys that are not known, at once; then one each GW_ISSUER_RETRY_S */
 #define GW_ISSUER_WAITERS    2    /* workers that wait for a fetch; the others answer at once */
 #define GW_ISSUER_WAIT_MS    5000
-#define GW_SIGN_INS_MAX      10000 /* under way in browsers */
-#define GW_SIGN_IN_S         600   /* from leaving for the issuer to coming back */
+#define GW_ISSUER_LOOKS      4      /* for one token at ever newer keys */
+#define GW_SIGN_INS_MAX      100000 /* under way in browsers; far more than one address may begin in GW_SIGN_IN_S */
+#define GW_SIGN_IN_S         600    /* from leaving for the issuer to coming back */
 #define GW_SIGN_IN_THREADS   4
 #define GW_SIGN_IN_QUEUE     64 /* that came back and wait for one of them */
 #define GW_ACCOUNTS_KNOWN    1024

@@ -226,8 +226,7 @@ static void complete(struct gw_identity *who, struct gs_json *more)
 /* ---- the session ---- */
 
 static const char session_sql[] =
-    "WITH expired AS (DELETE FROM session WHERE expires_at < now()), "
-    "old AS (DELETE FROM session WHERE id_hash = $5::bytea), "
+    "WITH old AS (DELETE FROM session WHERE id_hash = $5::bytea), "
     "made AS (INSERT INTO session (id_hash, account_id, idle, expires_at) "
     "VALUES ($1::bytea, $2::bigint, make_interval(secs => $3::bigint), now() + make_interval(secs => $4::bigint))) "
     "INSERT INTO audit (actor, action, target) "

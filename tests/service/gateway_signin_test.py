@@ -221,7 +221,7 @@ def test_sessions_end(gateway, provider, browser, fleet):
     fleet.sql("UPDATE session SET expires_at = now() - interval '1 second' WHERE id_hash = %s", two)
     assert me(browser).status == 401, "at last"
     three = session()
-    assert fleet.one("SELECT count(*) FROM session WHERE id_hash = %s", two) == 0, "what is over is swept out"
+    assert fleet.one("SELECT count(*) FROM session WHERE id_hash = %s", two) == 0, "the browser's new one replaces it"
     assert fleet.one("SELECT expires_at - created_at = interval '7 days' AND idle = interval '8 hours' FROM session WHERE id_hash = %s", three)
     fleet.sql("UPDATE account SET deactivated_at = now() WHERE subject = 'bob'")
     try:

@@ -57,7 +57,6 @@ struct leaving {
 /* False: too many are under way already. */
 static bool remember(struct gw_call *c, const struct leaving *l, const char *return_to, bool *ret_room)
 {
-    static const char old_sql[] = "DELETE FROM sign_in WHERE expires_at < now()";
     static const char sql[] =
         "INSERT INTO sign_in (state_hash, nonce, verifier, return_to, expires_at) "
         "SELECT $1::bytea, $2, $3, $4, now() + make_interval(secs => $5::bigint) "
@@ -67,8 +66,6 @@ static bool remember(struct gw_call *c, const struct leaving *l, const char *ret
     hash_state(l->state, l->browser, hash);
     gs_int_format(GW_SIGN_IN_S, seconds);
     gs_int_format(GW_SIGN_INS_MAX, most);
-    if (!gw_exec(c, old_sql, GS_NO_PARAMS))
-        return false;
     GS_AUTO_RESULT r = gw_query(c, sql, GS_WITH(hash, l->nonce, l->verifier, return_to, seconds, most));
     *ret_room = r && PQntuples(r) == 1;
     return r != NULL;
