@@ -60,11 +60,22 @@ CREATE TABLE account (
 
 ALTER TABLE person
     ADD account_id bigint REFERENCES account, -- null: has not signed in yet
-    ADD manager_id bigint REFERENCES person,
+    ADD manager_id bigint REFERENCES person ON DELETE SET NULL,
     ADD deactivated_at timestamptz,           -- stays as owner, cannot sign in, hidden from lists
     ADD revision int NOT NULL DEFAULT 1;
 CREATE UNIQUE INDEX person_account ON person (account_id, org_id) WHERE account_id IS NOT NULL;
 CREATE INDEX person_email_any ON person (lower(email));
+CREATE INDEX person_manager ON person (manager_id) WHERE manager_id IS NOT NULL;
+
+-- Somebody who is deleted leaves goals and connections to others first; what only names them forgets them, and what they
+-- said goes with them. Check-ins stay, without a name: goals' numbers rest on them.
+ALTER TABLE org_integration
+    DROP CONSTRAINT org_integration_enabled_by_fkey,
+    ADD FOREIGN KEY (enabled_by) REFERENCES person ON DELETE SET NULL;
+ALTER TABLE link
+    DROP CONSTRAINT link_linked_by_fkey,
+    ADD FOREIGN KEY (linked_by) REFERENCES person ON DELETE SET NULL;
+CREATE INDEX connection_owner ON connection (owner_id);
 
 -- A browser's session: the cookie holds a random value, this its SHA-256.
 CREATE TABLE session (
@@ -147,6 +158,47 @@ CREATE TABLE period (
 );
 CREATE INDEX period_org ON period (org_id, starts_on);
 
+-- The year and the quarters of the planning year that is, and from its last quarter on of the next one, of one
+-- organisation or (null) of all; those that are there stay as they are. Returns how many were new.
+CREATE FUNCTION make_periods(only_org bigint) RETURNS int LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    p record;
+    made int := 0;
+BEGIN
+    FOR p IN
+        WITH now_in AS (
+            SELECT o.id, o.planning_year_month AS month, (now() AT TIME ZONE o.time_zone)::date AS day
+              FROM organisation o WHERE o.id = coalesce(only_org, o.id)),
+        years AS (
+            SELECT n.id, n.month, (date_trunc('year', n.day - make_interval(months => n.month - 1))
+                                   + make_interval(months => n.month - 1, years => later))::date AS starts
+              FROM now_in n, generate_series(0, 1) AS later
+             WHERE later = 0 OR n.day >= date_trunc('year', n.day - make_interval(months => n.month - 1))
+                                         + make_interval(months => n.month + 8)),
+        named AS (
+            SELECT y.*, CASE y.month WHEN 1 THEN to_char(y.starts, 'YYYY')
+                        ELSE to_char(y.starts, 'YYYY/') || to_char(y.starts + interval '1 year', 'YY') END AS called FROM years y),
+        wanted AS (
+            SELECT n.id, n.month, 'year'::period_kind AS kind, n.called, n.starts,
+                   (n.starts + interval '1 year')::date - 1 AS ends FROM named n
+            UNION ALL
+            SELECT n.id, n.month, 'quarter', 'Q' || q || ' ' || n.called, (n.starts + make_interval(months => 3 * q - 3))::date,
+                   (n.starts + make_interval(months => 3 * q))::date - 1 FROM named n, generate_series(1, 4) AS q)
+        SELECT * FROM wanted w
+         WHERE NOT EXISTS (SELECT FROM period x WHERE x.org_id = w.id AND x.kind = w.kind AND x.starts_on = w.starts AND x.ends_on = w.ends)
+         ORDER BY w.id, w.starts, w.kind
+    LOOP
+        -- A year that began in another month may have the name already.
+        INSERT INTO period (org_id, kind, name, starts_on, ends_on)
+        SELECT p.id, p.kind, CASE WHEN EXISTS (SELECT FROM period x WHERE x.org_id = p.id AND x.name = p.called)
+                             THEN p.called || ' (' || p.starts || ')' ELSE p.called END, p.starts, p.ends
+        ON CONFLICT (org_id, name) DO NOTHING;
+        made := made + 1;
+    END LOOP;
+    RETURN made;
+END $$;
+REVOKE EXECUTE ON FUNCTION make_periods(bigint) FROM PUBLIC;
+
 CREATE TABLE team (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     public_id uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
@@ -168,15 +220,19 @@ CREATE INDEX team_member_person ON team_member (person_id);
 
 -- ---------------------------------------------------------------- integrations
 
+-- Who shares connections of an integration: nobody; always, from the start; whoever may, as they choose.
+CREATE TYPE sharing_rule AS ENUM ('never', 'always', 'choice');
 ALTER TABLE org_integration
     ADD terms_version text,            -- of the catalogue entry, as accepted
+    ADD sharing sharing_rule,          -- null: as the catalogue has it
     ADD revision int NOT NULL DEFAULT 1;
+ALTER TABLE connection ADD revision int NOT NULL DEFAULT 1; -- grows with every edit by a person
 -- Every acceptance, never changed: org_integration holds the newest.
 CREATE TABLE terms_acceptance (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     org_id bigint NOT NULL REFERENCES organisation,
     connector text NOT NULL,
-    person_id bigint REFERENCES person,
+    person_id bigint REFERENCES person ON DELETE SET NULL,
     terms_url text NOT NULL,
     terms_version text NOT NULL,
     accepted_at timestamptz NOT NULL DEFAULT now()
@@ -207,6 +263,19 @@ BEGIN
 END $$;
 CREATE TRIGGER tenant_gates_refresh AFTER UPDATE OF integrations ON tenant
     FOR EACH ROW EXECUTE FUNCTION tenant_gates_refresh();
+
+-- Gates that open again: links that failed before are asked at once, the others at their next slot.
+CREATE FUNCTION connection_resume() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO sync_request (batch_id)
+    SELECT DISTINCT k.batch_id FROM link k JOIN link_batch b ON b.id = k.batch_id
+     WHERE k.connection_id = NEW.id AND k.state = 'active' AND NOT b.pushed AND (k.failures > 0 OR k.outcome <> 'ok')
+        ON CONFLICT DO NOTHING;
+    PERFORM pg_notify('goalsync_sync', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER connection_resume AFTER UPDATE OF paused_reason, stopped_reason ON connection
+    FOR EACH ROW WHEN (OLD.paused_reason IS NOT NULL AND NEW.paused_reason IS NULL) EXECUTE FUNCTION connection_resume();
 
 -- ---------------------------------------------------------------- links
 
@@ -273,9 +342,9 @@ ALTER TABLE goal
     ADD private boolean NOT NULL DEFAULT false,
     ADD aspirational boolean NOT NULL DEFAULT false,
     ADD period_id bigint REFERENCES period,
-    ADD creator_id bigint REFERENCES person,
-    ADD delegate_id bigint REFERENCES person,
-    ADD check_in_owner_id bigint REFERENCES person, -- null: the first owner
+    ADD creator_id bigint REFERENCES person ON DELETE SET NULL,
+    ADD delegate_id bigint REFERENCES person ON DELETE SET NULL,
+    ADD check_in_owner_id bigint REFERENCES person ON DELETE SET NULL, -- null: the first owner
     ADD copied_from_id bigint REFERENCES goal,      -- the postponed or cloned original
     ADD score numeric(5, 4) CHECK (score BETWEEN 0 AND 1),
     ADD ended_at timestamptz, -- closed or postponed by hand
@@ -298,7 +367,7 @@ CREATE INDEX goal_co_owner_person ON goal_co_owner (person_id);
 -- Who sees a private goal beside its owners, creator, delegate and check-in owner.
 CREATE TABLE goal_viewer (
     goal_id bigint NOT NULL REFERENCES goal ON DELETE CASCADE,
-    person_id bigint NOT NULL REFERENCES person,
+    person_id bigint NOT NULL REFERENCES person ON DELETE CASCADE,
     org_id bigint NOT NULL REFERENCES organisation,
     PRIMARY KEY (goal_id, person_id)
 );
@@ -322,7 +391,7 @@ CREATE TABLE goal_tag (
 CREATE INDEX goal_tag_tag ON goal_tag (org_id, tag);
 
 ALTER TABLE goal_task
-    ADD owner_id bigint REFERENCES person,
+    ADD owner_id bigint REFERENCES person ON DELETE SET NULL,
     ADD position int NOT NULL DEFAULT 0,
     ADD revision int NOT NULL DEFAULT 1;
 
@@ -332,7 +401,7 @@ CREATE TABLE check_in (
     public_id uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
     org_id bigint NOT NULL REFERENCES organisation,
     goal_id bigint NOT NULL REFERENCES goal ON DELETE CASCADE,
-    person_id bigint REFERENCES person,
+    person_id bigint REFERENCES person ON DELETE SET NULL,
     at timestamptz NOT NULL DEFAULT now(),
     value numeric(38, 18), -- null: a note or a status only
     auto_value numeric(38, 18), -- the goal's then: a one-off override ends once that is another
@@ -351,7 +420,7 @@ CREATE TABLE comment (
     org_id bigint NOT NULL REFERENCES organisation,
     goal_id bigint NOT NULL REFERENCES goal ON DELETE CASCADE,
     check_in_id bigint REFERENCES check_in ON DELETE CASCADE, -- null: about the goal
-    person_id bigint REFERENCES person,
+    person_id bigint REFERENCES person ON DELETE CASCADE,
     at timestamptz NOT NULL DEFAULT now(),
     body text NOT NULL CHECK (length(body) BETWEEN 1 AND 10000),
     edited_at timestamptz,
@@ -405,6 +474,20 @@ END $$;
 CREATE TRIGGER grow_revision BEFORE UPDATE OF name, time_zone, behind_above, at_risk_above, status_mode, green_from, amber_from,
     planning_year_month, aligned_contribute, projects_contribute, several_parents, create_rule ON organisation
     FOR EACH ROW EXECUTE FUNCTION grow_revision();
+-- New limits, or another midnight: the day is passed over anew, at once.
+CREATE FUNCTION day_again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.status_day := '-infinity';
+    PERFORM pg_notify('goalsync_day', '');
+    RETURN NEW;
+END $$;
+CREATE TRIGGER day_again BEFORE UPDATE OF time_zone, behind_above, at_risk_above, status_mode ON organisation
+    FOR EACH ROW WHEN ((OLD.time_zone, OLD.behind_above, OLD.at_risk_above, OLD.status_mode)
+                       IS DISTINCT FROM (NEW.time_zone, NEW.behind_above, NEW.at_risk_above, NEW.status_mode))
+    EXECUTE FUNCTION day_again();
+CREATE TRIGGER grow_revision BEFORE UPDATE OF enabled, sharing ON org_integration FOR EACH ROW EXECUTE FUNCTION grow_revision();
+CREATE TRIGGER grow_revision BEFORE UPDATE OF name, settings, owner_id, shared, stopped_reason, version ON connection
+    FOR EACH ROW EXECUTE FUNCTION grow_revision();
 CREATE FUNCTION goal_edited() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.revision := OLD.revision + 1;
@@ -427,7 +510,7 @@ CREATE TABLE webhook (
     description text NOT NULL DEFAULT '' CHECK (length(description) <= 500),
     enabled boolean NOT NULL DEFAULT true,
     stopped_reason text, -- why deliveries ended by themselves
-    created_by bigint REFERENCES person,
+    created_by bigint REFERENCES person ON DELETE SET NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     revision int NOT NULL DEFAULT 1
 );
@@ -640,11 +723,13 @@ CREATE TYPE gateway_caller AS (
 CREATE FUNCTION gateway_find(kind text, public uuid, OUT item_id bigint, OUT org_id bigint) LANGUAGE plpgsql STABLE
     SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    IF kind NOT IN ('organisation', 'person', 'period', 'team', 'goal', 'task', 'check_in', 'comment', 'connection', 'link',
+    IF kind NOT IN ('account', 'organisation', 'person', 'period', 'team', 'goal', 'task', 'check_in', 'comment', 'connection', 'link',
                     'webhook', 'token') THEN
         RAISE EXCEPTION 'no kind of thing: %', kind;
     END IF;
-    IF kind = 'organisation' THEN
+    IF kind = 'account' THEN -- belongs to no organisation
+        SELECT a.id INTO item_id FROM account a WHERE a.public_id = public;
+    ELSIF kind = 'organisation' THEN
         SELECT o.id, o.id INTO item_id, org_id FROM organisation o WHERE o.public_id = public;
     ELSE
         EXECUTE format('SELECT t.id, t.org_id FROM %I t WHERE t.public_id = $1',
@@ -707,6 +792,8 @@ BEGIN
             SELECT o.public_id INTO c.org_public FROM organisation o WHERE o.id = found_org;
         ELSIF kind = 'token' AND EXISTS (SELECT FROM api_token k WHERE k.id = found_item AND k.account_id = a.id) THEN
             c.item_id := found_item; -- one's own token belongs to no organisation
+        ELSIF kind = 'account' AND c.tenant_admin THEN
+            c.item_id := found_item;
         END IF;
         PERFORM set_config('goalsync.org', coalesce(c.org_id::text, ''), true),
                 set_config('goalsync.person', coalesce(c.person_id::text, ''), true);
@@ -794,6 +881,17 @@ BEGIN
     PERFORM set_config('goalsync.org', made::text, true), set_config('goalsync.person', member::text, true);
     RETURN made;
 END $$;
+-- What a tenant administrator sees of an organisation beside its settings.
+CREATE FUNCTION tenant_organisation(org bigint, OUT people int, OUT goals int, OUT connections int, OUT owners jsonb)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT (SELECT count(*) FROM person p WHERE p.org_id = org AND p.deactivated_at IS NULL)::int,
+           (SELECT count(*) FROM goal g WHERE g.org_id = org)::int, (SELECT count(*) FROM connection c WHERE c.org_id = org)::int,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('id', p.public_id, 'name', p.name, 'email', p.email) ORDER BY p.id), '[]')
+              FROM person p WHERE p.org_id = org AND p.role = 'owner' AND p.deactivated_at IS NULL)
+     WHERE current_setting('goalsync.tenant_admin', true) = '1'
+$$;
+REVOKE EXECUTE ON FUNCTION tenant_organisation(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenant_organisation(bigint) TO goalsync_gateway;
 -- Is there a token that may administer the tenant, or become one that may? Asked at the start, when nobody calls yet.
 CREATE FUNCTION gateway_tenant_token_alive() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT EXISTS (SELECT FROM api_token t JOIN account a ON a.id = t.account_id
@@ -861,6 +959,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON person, goal, goal_edge, goal_task, org_
 GRANT SELECT, UPDATE ON organisation TO goalsync_gateway;
 GRANT SELECT, INSERT ON terms_acceptance, link_revision, activity, audit TO goalsync_gateway;
 GRANT SELECT ON audit_chain, observation TO goalsync_gateway;
+GRANT EXECUTE ON FUNCTION make_periods(bigint) TO goalsync_gateway, goalsync_scheduler, goalsync_operator;
+GRANT SELECT ON organisation TO goalsync_scheduler;
+GRANT SELECT, INSERT ON period TO goalsync_scheduler;
 GRANT SELECT, INSERT ON data_key TO goalsync_gateway;
 GRANT UPDATE (sealed) ON data_key TO goalsync_gateway;
 -- Secrets go in; none comes out.
