@@ -1,7 +1,7 @@
 # The database, its roles, the topics, our processes and the demonstration. Sourced after servers.sh.
 
 # A shell that has joined in by --env must not change what is started here.
-unset GOALSYNC_DATABASE_URL GOALSYNC_REDIS_URL GOALSYNC_KAFKA_BROKERS ${!GOALSYNC_KEY_*}
+unset GOALSYNC_DATABASE_URL GOALSYNC_REDIS_URL GOALSYNC_KAFKA_BROKERS GOALSYNC_SERVER GOALSYNC_TOKEN_FILE ${!GOALSYNC_KEY_*}
 
 # A second replica is named with a number behind it: scheduler.2
 services=${GOALSYNC_SERVICES:-scheduler progress-writer fetch-in-boundary fetch-cross-boundary fetch-third-party notifier gateway}
