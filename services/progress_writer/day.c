@@ -25,7 +25,9 @@ struct writer_day {
     struct writer_work work;
     struct gs_pg_params *params;
     bool busy, stopped;
-    int64_t org_id; /* being passed over */
+    bool again;       /* told of another one while busy */
+    int64_t org_id;   /* being passed over */
+    int32_t revision; /* of its settings when that began */
     int32_t today;
     bool rolling_up; /* the second half: goals in roll-up mode */
     int64_t cursor;  /* the last goal of the pages before */
@@ -39,7 +41,8 @@ static void pause_day(struct writer_day *d, int64_t us)
 {
     d->busy = false;
     if (!d->stopped)
-        gs_timer_start(d->timer, us, 0);
+        gs_timer_start(d->timer, d->again ? 0 : us, 0);
+    d->again = false;
 }
 
 /* ---- a page ---- */
@@ -133,13 +136,15 @@ static void on_passed(void *arg, const struct gs_pg_result *r)
 
 static void pass_org(struct writer_day *d)
 {
+    /* Limits that changed meanwhile were not those of the first pages: the organisation stays due. */
     static const struct gs_pg_stmt stmt = {
-        "day_passed",
-        "UPDATE organisation SET status_day = greatest(status_day, date '1970-01-01' + $2::int) WHERE id = $1"};
+        "day_passed", "UPDATE organisation SET status_day = greatest(status_day, date '1970-01-01' + $2::int)"
+                      " WHERE id = $1 AND revision = $3"};
     gs_log_info(&log_ctx, "day passed", "org=%" PRId64, d->org_id);
     gs_pg_params_clear(d->params);
     gs_pg_add_int8(d->params, d->org_id);
     gs_pg_add_int4(d->params, d->today);
+    gs_pg_add_int4(d->params, d->revision);
     gs_pg_query(d->pg, &stmt, d->params, on_passed, d);
 }
 
@@ -176,6 +181,7 @@ static void on_org(void *arg, const struct gs_pg_result *r)
     }
     d->org_id = gs_pg_get_int8(r, 0, 0);
     d->today = gs_pg_get_date(r, 0, 1);
+    d->revision = gs_pg_get_int4(r, 0, 2);
     d->rolling_up = false;
     d->cursor = d->page_last = 0;
     writer_txn_begin(d->txn, &d->work);
@@ -184,9 +190,10 @@ static void on_org(void *arg, const struct gs_pg_result *r)
 static void find_org(struct writer_day *d)
 {
     static const struct gs_pg_stmt stmt = {
-        "day_org", "SELECT o.id, (now() AT TIME ZONE o.time_zone)::date FROM organisation o"
+        "day_org", "SELECT o.id, (now() AT TIME ZONE o.time_zone)::date, o.revision FROM organisation o"
                    " WHERE o.status_day < (now() AT TIME ZONE o.time_zone)::date ORDER BY o.id LIMIT 1"};
     d->busy = true;
+    d->again = false;
     gs_pg_query(d->pg, &stmt, NULL, on_org, d);
 }
 
@@ -203,8 +210,22 @@ static void on_timer(void *arg)
 
 void writer_day_state(struct writer_day *d, bool up)
 {
-    (void)up;
+    static const struct gs_pg_stmt listen = {NULL, "LISTEN goalsync_day"};
     writer_txn_session_changed(d->txn);
+    if (!up)
+        return;
+    gs_pg_query(d->pg, &listen, NULL, NULL, NULL);
+    writer_day_kick(d); /* what was told while nobody listened */
+}
+
+void writer_day_kick(struct writer_day *d)
+{
+    if (d->stopped)
+        return;
+    if (d->busy)
+        d->again = true;
+    else
+        gs_timer_start(d->timer, 0, 0);
 }
 
 struct writer_day *writer_day_new(uv_loop_t *loop, const struct writer_day_spec *spec)

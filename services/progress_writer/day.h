@@ -1,4 +1,5 @@
-/* The day pass: at an organisation's midnight statuses derive anew, because the expected progress has moved. */
+/* The day pass: at an organisation's midnight statuses derive anew, because the expected progress has moved; likewise
+ * at once when its limits change, which sets its day back and tells goalsync_day. */
 #ifndef WRITER_DAY_H
 #define WRITER_DAY_H
 
@@ -21,5 +22,6 @@ void writer_day_connect(struct writer_day *d, struct gs_pg *pg); /* once, before
 struct writer_day *writer_day_free(struct writer_day *d);        /* after its connection */
 void writer_day_stop(struct writer_day *d);                      /* before it */
 void writer_day_state(struct writer_day *d, bool up);            /* of its connection */
+void writer_day_kick(struct writer_day *d);                      /* told of a change */
 
 #endif

@@ -91,6 +91,13 @@ static void on_day_state(void *arg, bool up)
     writer_day_state(((struct writer *)arg)->day, up);
 }
 
+static void on_day_notified(void *arg, const char *channel, const char *payload)
+{
+    (void)channel;
+    (void)payload;
+    writer_day_kick(((struct writer *)arg)->day);
+}
+
 static bool day_may_run(void *arg)
 {
     return writer_relay_active(((struct writer *)arg)->relay);
@@ -103,11 +110,9 @@ static void day_published(void *arg)
 
 /* ---- the way in ---- */
 
-static struct gs_pg *connect_one(struct writer *w, const char *name, void (*state)(void *arg, bool up),
-                                 struct gs_err *err)
+static struct gs_pg *connect_one(struct writer *w, struct gs_pg_conf conf, struct gs_err *err)
 {
-    const struct gs_pg_conf conf = {
-        .application_name = name, .state = state, .notified = state == on_relay_state ? on_notified : NULL, .arg = w};
+    conf.arg = w;
     return gs_pg_new(w->loop, &conf, err);
 }
 
@@ -117,9 +122,14 @@ static bool connect_all(struct writer *w, struct gs_err *err)
     const struct writer_day_spec day = {.may_run = day_may_run, .published = day_published, .arg = w};
     struct writer_txn_spec batch = writer_batch_spec;
     batch.arg = w;
-    w->pg = connect_one(w, "goalsync-progress-writer", on_main_state, err);
-    w->relay_pg = w->pg ? connect_one(w, "goalsync-progress-writer relay", on_relay_state, err) : NULL;
-    w->day_pg = w->relay_pg ? connect_one(w, "goalsync-progress-writer day", on_day_state, err) : NULL;
+    const struct gs_pg_conf main_pg = {.application_name = "goalsync-progress-writer", .state = on_main_state};
+    const struct gs_pg_conf relay_pg = {
+        .application_name = "goalsync-progress-writer relay", .state = on_relay_state, .notified = on_notified};
+    const struct gs_pg_conf day_pg = {
+        .application_name = "goalsync-progress-writer day", .state = on_day_state, .notified = on_day_notified};
+    w->pg = connect_one(w, main_pg, err);
+    w->relay_pg = w->pg ? connect_one(w, relay_pg, err) : NULL;
+    w->day_pg = w->relay_pg ? connect_one(w, day_pg, err) : NULL;
     if (!w->day_pg)
         return false;
     w->txn = writer_txn_new(w->pg, &batch);

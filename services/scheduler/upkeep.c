@@ -1,4 +1,5 @@
-/* Upkeep: monthly partitions once a day, and slots that a longer period left too far away. */
+/* Upkeep: monthly partitions and the periods of planning years once a day, and slots that a longer period left too far
+ * away. */
 #include "services/scheduler/upkeep.h"
 
 #include "common/clock.h"
@@ -17,26 +18,42 @@
 static const struct gs_log_ctx log_ctx = {.topic = "scheduler"};
 
 static const struct gs_pg_stmt make_partitions = {NULL, "SELECT make_partitions()"};
+static const struct gs_pg_stmt make_periods = {NULL, "SELECT make_periods(NULL)"};
 
 struct sched_upkeep {
     struct gs_pg *pg;
     const struct gs_pg_params *period;
     struct gs_pg_stmt move;
     char sql[SQL_MAX];
-    int64_t partitions_us; /* when to look at them again */
-    bool moved_all;        /* since this process started */
+    int64_t daily_us; /* when to look at partitions and periods again */
+    bool moved_all;   /* since this process started */
     bool moving, making;
 };
 
+static void look(struct sched_upkeep *u, const struct gs_pg_result *res, const char *what)
+{
+    if (gs_pg_rc(res) == GS_OK)
+        return;
+    gs_log_warn(&log_ctx, what, "error=\"%s\"", gs_pg_result_error(res));
+    u->daily_us = gs_mono_us() + RETRY_US;
+}
+
+static void on_periods(void *arg, const struct gs_pg_result *res)
+{
+    struct sched_upkeep *u = arg;
+
+    u->making = false;
+    look(u, res, "no new periods");
+}
+
+/* Periods are made whatever became of the partitions. */
 static void on_partitions(void *arg, const struct gs_pg_result *res)
 {
     struct sched_upkeep *u = arg;
-    bool ok = gs_pg_rc(res) == GS_OK;
 
-    u->making = false;
-    u->partitions_us = gs_mono_us() + (ok ? DAY_US : RETRY_US);
-    if (!ok)
-        gs_log_warn(&log_ctx, "no new partitions", "error=\"%s\"", gs_pg_result_error(res));
+    u->daily_us = gs_mono_us() + DAY_US;
+    look(u, res, "no new partitions");
+    gs_pg_query(u->pg, &make_periods, NULL, on_periods, u);
 }
 
 static void on_moved(void *arg, const struct gs_pg_result *res)
@@ -58,7 +75,7 @@ void sched_upkeep_run(struct sched_upkeep *u)
         u->moving = true;
         gs_pg_query(u->pg, &u->move, u->period, on_moved, u);
     }
-    if (!u->making && gs_mono_us() >= u->partitions_us) {
+    if (!u->making && gs_mono_us() >= u->daily_us) {
         u->making = true;
         gs_pg_query(u->pg, &make_partitions, NULL, on_partitions, u);
     }

@@ -557,3 +557,27 @@ def test_a_day_passes(world):
     assert world.state(goal)[2] == "at_risk" and world.state(parent)[2] == "at_risk"
     causes = [m.cause for m, _ in world.events(goal)[goal]]
     assert causes == [goal_pb.GOAL_CHANGE_CAUSE_FETCHED, goal_pb.GOAL_CHANGE_CAUSE_DAY_PASSED]
+
+
+def test_changed_limits_derive_statuses_at_once(world):
+    org = world.org()
+    parent = world.objective(org, days=(-10, 10))
+    goal = world.goal(org, days=(-10, 10))
+    world.align(parent, goal)
+    link = world.link(goal)
+    world.apply(world.completed(link, 1, "40"))
+    assert world.state(goal)[2] == "behind"
+    world.sql("UPDATE organisation SET status_day = current_date WHERE id = %s", org)
+    # Sooner than the writer would look by itself.
+    world.sql("UPDATE organisation SET behind_above = 1, at_risk_above = 2 WHERE id = %s", org)
+    wait_for("statuses by the new limits", lambda: world.state(goal)[2] == "at_risk" and world.state(parent)[2] == "at_risk")
+    # One that changes while the day is being passed over: its first pages were by the old limits.
+    with world.fleet.connect().cursor() as cursor:
+        cursor.execute("BEGIN; SELECT FROM goal WHERE id = %s FOR UPDATE", (goal,))
+        world.sql("UPDATE organisation SET behind_above = 20, at_risk_above = 30 WHERE id = %s", org)
+        waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'goalsync-progress-writer day' AND wait_event_type = 'Lock'"
+        wait_for("the pass waits for the goal", lambda: world.one(waits))
+        world.sql("UPDATE organisation SET behind_above = 0, at_risk_above = 30 WHERE id = %s", org)
+        cursor.execute("COMMIT")
+    wait_for("the day is passed over again", lambda: world.one("SELECT status_day = current_date FROM organisation WHERE id = %s", org))
+    assert world.state(goal)[2] == "behind"
