@@ -114,6 +114,12 @@ static enum gs_rc read_cause(const Goalsync__V1__GoalChanged *m, struct notifier
     return GS_OK;
 }
 
+/* An edited definition makes a new version even when nothing looks different. */
+static bool is_same(const struct notifier_state *a, const struct notifier_state *b)
+{
+    return gs_str_eq(a->value, b->value) && gs_str_eq(a->progress, b->progress) && gs_str_eq(a->status, b->status);
+}
+
 static int64_t positive(int64_t v)
 {
     return v > 0 ? v : 0;
@@ -132,7 +138,11 @@ static enum gs_rc read_changed(const Goalsync__V1__GoalChanged *m, struct notifi
         rc = read_cause(m, ret, err);
     if (rc == GS_OK)
         rc = read_state(m->before, &ret->before, err);
-    return rc == GS_OK ? read_state(m->after, &ret->now, err) : rc;
+    if (rc == GS_OK)
+        rc = read_state(m->after, &ret->now, err);
+    if (rc == GS_OK && is_same(&ret->before, &ret->now))
+        ret->event = NULL;
+    return rc;
 }
 
 /* ---- goal.noted ---- */
