@@ -24,6 +24,7 @@
 struct gw_http {
     struct gw_server *server;
     struct MHD_Daemon *daemon;
+    struct gw_connections *connections;
     char address[80];
 };
 
@@ -38,6 +39,7 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *con
     c->began_us = gs_mono_us();
     atomic_fetch_add(&h->server->in_flight, 1);
     gs_metric_add(h->server->in_flight_gauge, 1);
+    gw_connections_carry(conn, c);
     return c;
 }
 
@@ -67,12 +69,15 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
         *upload_size = 0;
         return gw_request_body(c, upload, len) ? MHD_YES : MHD_NO;
     }
-    if (c->queued)
+    if (c->queued) {
+        gw_connections_turn(h->connections, conn, false);
         return gw_reply(c);
+    }
     gw_request_whole(c);
     if (c->refused)
         return gw_reply(c);
     c->queued = true;
+    gw_connections_turn(h->connections, conn, true);
     MHD_suspend_connection(conn);
     if (gw_pool_put(h->server->pool, c))
         return MHD_YES;
@@ -82,18 +87,25 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
     return MHD_YES;
 }
 
+void gw_http_over(struct gw_call *c)
+{
+    atomic_fetch_sub(&c->server->in_flight, 1);
+    gs_metric_add(c->server->in_flight_gauge, -1);
+    gw_call_unref(c);
+}
+
 static void on_completed(void *arg, struct MHD_Connection *conn, void **state, enum MHD_RequestTerminationCode why)
 {
     struct gw_http *h = arg;
     struct gw_call *c = *state;
 
-    (void)conn, (void)why;
+    (void)why;
     if (!c)
         return;
+    gw_connections_carry(conn, NULL);
+    gw_connections_turn(h->connections, conn, false);
     *state = NULL;
-    atomic_fetch_sub(&h->server->in_flight, 1);
-    gs_metric_add(h->server->in_flight_gauge, -1);
-    gw_call_unref(c);
+    gw_http_over(c);
 }
 
 void gw_http_resume(struct gw_call *c)
@@ -156,6 +168,7 @@ struct gw_http *gw_http_new(struct gw_server *server, struct gs_err *err)
     h->server = server;
     if (fd < 0)
         return gw_http_free(h);
+    h->connections = gw_connections_new(server->loop);
     h->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
         on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
@@ -163,7 +176,8 @@ struct gw_http *gw_http_new(struct gw_server *server, struct gs_err *err)
         (unsigned)gw_settings.connections_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(gw_settings.idle_us / 1000000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, h, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION, gw_connections_note, h->connections,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (h->daemon)
         return h;
     close(fd);
@@ -190,6 +204,7 @@ struct gw_http *gw_http_free(struct gw_http *h)
         return NULL;
     if (h->daemon)
         MHD_stop_daemon(h->daemon);
+    gw_connections_free(h->connections);
     free(h);
     return NULL;
 }

@@ -172,6 +172,7 @@ struct gw_server {
     struct gw_call *outstanding; /* started; the loop's */
     struct gs_timer *deadline;
     atomic_int in_flight;
+    atomic_size_t body_bytes; /* of all requests */
     struct gs_metric *in_flight_gauge;
     atomic_bool draining;
 };

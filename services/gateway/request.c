@@ -306,6 +306,7 @@ static void judge_length(struct gw_call *c)
 static void judge_body(struct gw_call *c)
 {
     const char *coding = gw_call_header(c, "Transfer-Encoding"), *expect = gw_call_header(c, "Expect");
+    const char *packed = gw_call_header(c, "Content-Encoding");
 
     c->body_max = c->op->large ? GW_IMPORT_MAX : GW_BODY_MAX;
     c->body.ceiling = c->body_max;
@@ -316,6 +317,8 @@ static void judge_body(struct gw_call *c)
     else if (coding && !(c->op->body && takes(c->op, c->content_type)))
         gw_refuse(c, c->op->body ? 415 : 400, c->op->body ? "media-type" : "malformed",
                   c->op->body ? "The body's media type is not taken" : "This request takes no body");
+    else if (packed && strcasecmp(packed, "identity") != 0)
+        gw_refuse(c, 415, "media-type", "Bodies are taken as they are, without Content-Encoding");
     else if (expect && strcasecmp(expect, "100-continue") != 0)
         gw_refuse(c, 417, "expectation", "Of Expect only \"100-continue\" is known");
     else
@@ -324,11 +327,17 @@ static void judge_body(struct gw_call *c)
 
 bool gw_request_body(struct gw_call *c, const char *data, size_t len)
 {
-    if (c->refused)
-        return true; /* answered already; the rest is thrown away */
+    size_t before = c->body.len;
+
     c->body_seen += len;
+    if (c->body_seen > c->body_max + OVERRUN_MAX)
+        return false;
+    if (c->refused || c->body.overflow)
+        return true; /* the rest is thrown away */
     gs_buf_append(&c->body, data, len);
-    return c->body_seen <= c->body_max + OVERRUN_MAX;
+    if (atomic_fetch_add(&c->server->body_bytes, c->body.len - before) > (size_t)gw_settings.bodies)
+        gw_refuse(c, 503, "busy", "Too many large requests are under way already; try again");
+    return true;
 }
 
 static void judge_accept(struct gw_call *c)
