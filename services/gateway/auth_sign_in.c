@@ -144,12 +144,11 @@ static enum gs_rc read_answer(long status, const struct gs_buf *body, struct ans
     return GS_OK;
 }
 
-static enum gs_rc exchange(const struct gw_sign_in *s, const struct gw_issuer *issuer, struct answer *a,
-                           struct gs_err *err)
+static enum gs_rc exchange_by(const struct gw_sign_in *s, const char *url, bool basic, struct answer *a,
+                              struct gs_err *err)
 {
-    bool basic = *gw_auth_settings.client_secret && !issuer->takes_post;
     GS_AUTO(buf_wipe) struct gs_buf form, body, user, password;
-    struct gw_fetch f = {.url = issuer->token};
+    struct gw_fetch f = {.url = url};
     long status = 0;
     enum gs_rc rc;
 
@@ -169,6 +168,20 @@ static enum gs_rc exchange(const struct gw_sign_in *s, const struct gw_issuer *i
     }
     rc = gw_fetch(&f, &body, &status, err);
     return rc == GS_OK ? read_answer(status, &body, a, err) : rc;
+}
+
+/* A service may take each client's secret in one way only and say so nowhere; a client that it does not know has not
+ * used up the code. */
+static enum gs_rc exchange(const struct gw_sign_in *s, const struct gw_issuer *issuer, struct answer *a,
+                           struct gs_err *err)
+{
+    bool basic = *gw_auth_settings.client_secret && !issuer->takes_post;
+    enum gs_rc rc = exchange_by(s, issuer->token, basic, a, err);
+
+    if (rc != GS_FATAL || !basic)
+        return rc;
+    a->json = gs_json_free(a->json);
+    return exchange_by(s, issuer->token, false, a, err);
 }
 
 /* ---- who it is ---- */

@@ -23,6 +23,7 @@ VERSION = "8.8.1"
 START_SECONDS = 60
 INSTALL_SECONDS = 300
 AUDIENCE = "https://goals.example.com"
+SECRET = "a secret & with: odd + signs%"
 
 
 class Absent(Exception):
@@ -121,6 +122,7 @@ class Provider:
         self.port, self.keys, self.process = free_port(), [Key("one")], None
         self.issuer = f"https://localhost:{self.port}"
         self.redirect_uris, self.post_logout, self.userinfo_only = list(redirect_uris), list(post_logout), userinfo_only
+        self.client_auth = "client_secret_basic"
         self.ca = self.folder / "ca.pem"
         self.make_certificate()
 
@@ -137,7 +139,7 @@ class Provider:
 
     def clients(self):
         return [
-            {"client_id": "goalsync", "client_secret": "a secret & with: odd + signs%", "redirect_uris": self.redirect_uris,
+            {"client_id": "goalsync", "client_secret": SECRET, "token_endpoint_auth_method": self.client_auth, "redirect_uris": self.redirect_uris,
              "post_logout_redirect_uris": self.post_logout, "response_types": ["code"], "grant_types": ["authorization_code"],
              "id_token_signed_response_alg": self.keys[0].algorithm},
             {"client_id": "machine", "client_secret": "machine", "redirect_uris": [], "response_types": [],
@@ -182,7 +184,7 @@ class Provider:
     def settings(self):
         """What a gateway needs to sign people in here."""
         return {"GOALSYNC_OIDC_ISSUER": self.issuer, "GOALSYNC_OIDC_CLIENT_ID": "goalsync",
-                "GOALSYNC_OIDC_CLIENT_SECRET": "a secret & with: odd + signs%", "GOALSYNC_OIDC_AUDIENCE": AUDIENCE,
+                "GOALSYNC_OIDC_CLIENT_SECRET": "" if self.client_auth == "none" else SECRET, "GOALSYNC_OIDC_AUDIENCE": AUDIENCE,
                 "GOALSYNC_OIDC_CA_FILE": str(self.ca)}
 
     def connection(self):

@@ -402,6 +402,27 @@ def test_claims_of_an_id_token_are_enough_where_it_has_them(fleet, provider):
         provider.start()
 
 
+@pytest.mark.parametrize("way", ["client_secret_post", "none"])
+def test_every_way_in_which_a_client_is_known(fleet, provider, way):
+    """The server takes a client's secret in the one way that was registered; the others are Basic, as everywhere else here."""
+    provider.stop()
+    provider.client_auth = way
+    provider.start()
+    try:
+        with Gateway(fleet, name="gateway.9", GOALSYNC_GATEWAY_PUBLIC_URL=PUBLIC, **provider.settings()) as gateway:
+            assert sign_in(browser_of(provider, gateway), "ada").status == 303
+        if way == "none":
+            return
+        with Gateway(fleet, name="gateway.9", GOALSYNC_GATEWAY_PUBLIC_URL=PUBLIC,
+                     **{**provider.settings(), "GOALSYNC_OIDC_CLIENT_SECRET": "wrong"}) as gateway:
+            refused = sign_in(browser_of(provider, gateway), "ada")
+            assert refused.status == 500 and "settings" in refused.json["detail"] and "wrong" not in refused.json["detail"]
+    finally:
+        provider.stop()
+        provider.client_auth = "client_secret_basic"
+        provider.start()
+
+
 @pytest.mark.parametrize("settings, says", [
     ({"GOALSYNC_OIDC_ISSUER": "http://localhost:1", "GOALSYNC_OIDC_AUDIENCE": "x"}, "GOALSYNC_OIDC_ISSUER does not begin with https://"),
     ({"GOALSYNC_OIDC_ISSUER": "https://localhost:1"}, "of no use"),
