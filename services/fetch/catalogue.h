@@ -20,6 +20,15 @@ struct fetch_entry {
 const struct fetch_entry *fetch_catalogue(void);
 const struct fetch_entry *fetch_catalogue_find(const char *name);
 
+/* What there is to know of an integration by its name, as one JSON object: what it is called, its category, its owner's
+ * terms, how it signs in, its forms. Also of known systems (systems.h) without a connector, which are not available.
+ * False, and nothing: there is none of that name. */
+bool fetch_catalogue_print(const char *name, struct gs_buf *b);
+/* A JSON array of them all. */
+void fetch_catalogue_print_all(struct gs_buf *b);
+/* Grows when the terms of the integration's owner change, so that everybody who accepted them is asked again. */
+const char *fetch_terms_version(const struct fetch_connector *c);
+
 /* Parses a settings object: only known fields, all required ones, types and ranges. GS_REJECT names the field, what was
  * wrong and what is accepted. */
 struct fetch_settings *fetch_settings_parse(const struct fetch_field *fields, const char *json, size_t len,

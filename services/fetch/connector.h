@@ -36,6 +36,8 @@ struct fetch_field {
     const char *def;     /* taken when the field is absent or empty; may be null */
     const char *choices; /* "verify-full,require" */
     int64_t min, max;
+    bool keeps_secret; /* of a connection: changing it cannot send the secret elsewhere, so that it need not be given
+                          again */
 };
 
 enum fetch_wire { FETCH_HTTP, FETCH_POSTGRES };
@@ -56,6 +58,7 @@ struct fetch_settings;
 struct fetch_connector {
     const char *label; /* shown to people */
     const char *terms_url;
+    const char *terms_version; /* grows when the terms change in substance; null: the first */
     enum fetch_wire wire;
     enum fetch_secret secret;
     unsigned outcomes;

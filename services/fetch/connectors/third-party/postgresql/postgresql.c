@@ -13,7 +13,7 @@
 static const struct fetch_field connection_fields[] = {
     {.name = "host", .label = "Host", .help = "Name or address of the server", .type = FETCH_HOST, .required = true},
     {.name = "port", .label = "Port", .type = FETCH_INTEGER, .def = "5432", .min = 1, .max = 65535},
-    {.name = "database", .label = "Database", .type = FETCH_TEXT, .required = true},
+    {.name = "database", .label = "Database", .type = FETCH_TEXT, .required = true, .keeps_secret = true},
     {.name = "sslmode",
      .label = "TLS",
      .help = "verify-full checks the server's certificate and name; disable works only where the operator allows it",
