@@ -1,6 +1,7 @@
 /* HTTP to the sign-in service. It is named by the operator's settings, so its address may be a private one; that of a
  * machine's own metadata may not, and http:// reaches this very machine only. */
 #include "common/auto.h"
+#include "common/egress.h"
 #include "common/mem.h"
 #include "common/str.h"
 #include "services/gateway/auth_private.h"
@@ -25,21 +26,17 @@ static bool is_loopback(const struct sockaddr *a)
     return a->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
 }
 
-/* Link-local addresses are where clouds hand out credentials to whoever asks from this machine. */
-static bool is_link_local(const struct sockaddr *a)
+bool gw_fetch_address_allowed(bool plain, const struct sockaddr *a)
 {
-    if (a->sa_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 16 == 0xa9fe;
-    if (a->sa_family != AF_INET6)
-        return true;
-    const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
-    return IN6_IS_ADDR_LINKLOCAL(six) || IN6_IS_ADDR_V4MAPPED(six);
+    bool allow_private = true;
+
+    return gs_egress_allowed(&allow_private, a) && (!plain || is_loopback(a));
 }
 
 static curl_socket_t open_socket(void *plain, curlsocktype purpose, struct curl_sockaddr *a)
 {
     (void)purpose;
-    if (*(const bool *)plain ? !is_loopback(&a->addr) : is_link_local(&a->addr))
+    if (!gw_fetch_address_allowed(*(const bool *)plain, &a->addr))
         return CURL_SOCKET_BAD;
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #define GW_ISSUER_ANSWER_MAX GW_JWKS_MAX /* bytes of any answer of the issuer */
 #define GW_ISSUER_CONNECT_MS 3000
@@ -80,6 +81,8 @@ struct gw_fetch {
 enum gs_rc gw_fetch(const struct gw_fetch *f, struct gs_buf *ret_body, long *ret_status,
                     struct gs_err *err) GS_MUST_CHECK;
 void gw_fetch_stop(void); /* those under way end, later ones fail at once */
+/* Asked after the name was resolved. */
+bool gw_fetch_address_allowed(bool plain, const struct sockaddr *a);
 /* https, or http on this machine where the settings allow it. */
 enum gs_rc gw_fetch_check_url(const char *what, const char *url, struct gs_err *err) GS_MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include "services/gateway/auth_text.h"
 #include "services/gateway/settings.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -338,6 +339,34 @@ static void forms(void **state)
     gs_buf_done(&b);
 }
 
+static bool allowed(bool plain, const char *text)
+{
+    struct sockaddr_in four = {.sin_family = AF_INET};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+
+    if (inet_pton(AF_INET, text, &four.sin_addr) == 1)
+        return gw_fetch_address_allowed(plain, (struct sockaddr *)&four);
+    assert_int_equal(inet_pton(AF_INET6, text, &six.sin6_addr), 1);
+    return gw_fetch_address_allowed(plain, (struct sockaddr *)&six);
+}
+
+/* By http this machine only; by https wherever the operator says, but where clouds hand out credentials. */
+static void addresses_of_issuers(void **state)
+{
+    static const char *const own[] = {"127.0.0.1", "127.8.9.10", "::1"};
+    static const char *const others[] = {"10.0.0.1", "192.168.1.1", "93.184.216.34", "2606:4700::1", "fd00::1"};
+    static const char *const never[] = {"169.254.169.254", "169.254.0.1", "fe80::1",        "::ffff:169.254.169.254",
+                                        "fd00:ec2::254",   "224.0.0.1",   "100.100.100.200"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+        assert_true(allowed(true, own[i]) && allowed(false, own[i]));
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        assert_true(!allowed(true, others[i]) && allowed(false, others[i]));
+    for (size_t i = 0; i < sizeof(never) / sizeof(*never); i++)
+        assert_true(!allowed(true, never[i]) && !allowed(false, never[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +380,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(scopes_of_claims, setup, teardown),
         cmocka_unit_test_setup_teardown(descriptions, setup, teardown),
         cmocka_unit_test(forms),
+        cmocka_unit_test(addresses_of_issuers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
