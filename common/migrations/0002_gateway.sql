@@ -346,7 +346,8 @@ ALTER TABLE goal
     ADD delegate_id bigint REFERENCES person ON DELETE SET NULL,
     ADD check_in_owner_id bigint REFERENCES person ON DELETE SET NULL, -- null: the first owner
     ADD copied_from_id bigint REFERENCES goal,      -- the postponed or cloned original
-    ADD score numeric(5, 4) CHECK (score BETWEEN 0 AND 1),
+    ADD score numeric(38, 18) CHECK (score BETWEEN 0 AND 1),
+    ADD score_by_hand boolean NOT NULL DEFAULT false, -- a person's: it does not follow the key results
     ADD ended_at timestamptz, -- closed or postponed by hand
     ADD ended_note text CHECK (length(ended_note) <= 10000),
     ADD external_id text CHECK (length(external_id) <= 200), -- of the system it was imported from

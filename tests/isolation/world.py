@@ -124,6 +124,11 @@ class World:
         self.fleet.sql("UPDATE goal SET kind = 'key_result', mode = 'data_source', override = 'sticky', has_value = true, applied_value = 1 "
                        "WHERE public_id = %s", of)
 
+    def close(self, of):
+        self.fleet.sql("UPDATE goal SET status = 'closed', status_by_hand = true WHERE public_id = %s", of)
+
+    prepare_goal_reopen = prepare_goal_score = close
+
     # ---- what stands behind another thing in a path; `of` is that one's outer id
 
     def make_parent(self, of):

@@ -17,7 +17,8 @@
 
 /* What a person can do about a link that gives no number; null when it is well. */
 #define ADVICE                                                                                                         \
-    "CASE WHEN k.state <> 'active' THEN 'Set the link''s state to active again' "                                      \
+    "CASE WHEN g.status IN ('closed', 'postponed') AND g.status_by_hand THEN 'Reopen the goal' "                       \
+    "WHEN k.state <> 'active' THEN 'Set the link''s state to active again' "                                           \
     "WHEN c.paused_reason LIKE '%not allowed%' THEN 'A tenant administrator can allow the integration again' "         \
     "WHEN c.paused_reason LIKE '%not enabled%' THEN 'An owner or administrator of the organisation can enable the "    \
     "integration again' "                                                                                              \
