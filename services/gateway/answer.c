@@ -154,3 +154,10 @@ int gw_match(struct gw_call *c, const char *revision)
     return gw_fail(c, 412, "changed",
                    "Somebody else changed it meanwhile: it is revision %s now; read it again, then decide", revision);
 }
+
+const char *gw_take_back(struct gw_call *c)
+{
+    c->n_faults = 0;
+    c->failure = 0;
+    return c->detail ? c->detail : "";
+}

@@ -115,6 +115,8 @@ int gw_fail(struct gw_call *c, int status, const char *code, const char *fmt, ..
 int gw_invalid(struct gw_call *c, const char *pointer, const char *fmt, ...) GS_PRINTF(3, 4);
 int gw_not_found(struct gw_call *c, const char *what); /* "goal" */
 int gw_forbidden(struct gw_call *c, const char *fmt, ...) GS_PRINTF(2, 3);
+/* The newest refusal's sentence, which is not the answer any more: the operation goes on without what was refused. */
+const char *gw_take_back(struct gw_call *c);
 
 /* ---- the audit ----
  * action: "connection.created"; kind and public id of the target: "connection", its public id; detail: a JSON object or

@@ -60,24 +60,42 @@ static const char *value(const PGresult *r, const char *col)
     return gs_db_is_null(r, 0, col) ? NULL : gs_db_get(r, 0, col);
 }
 
-static int check_names(struct gw_call *c, const PGresult *r)
+static int invalid_at(struct gw_call *c, const char *at, const char *member, const char *sentence)
+{
+    char pointer[128];
+
+    snprintf(pointer, sizeof(pointer), "%s%s", at, member);
+    return gw_invalid(c, pointer, "%s", sentence);
+}
+
+static int check_names(struct gw_call *c, const char *at, const PGresult *r)
 {
     const char *missing = value(r, "missing"), *gone = value(r, "gone"), *archived = value(r, "archived");
+    char text[400];
 
     if (missing)
-        return gw_invalid(c, missing, "names something that this organisation does not have");
-    if (gone)
-        return gw_invalid(c, "/owner_ids", "%s is deactivated and takes no goals any more; name somebody else", gone);
-    if (archived)
-        return gw_invalid(c, "/team_ids", "the team %s is archived and takes no goals any more; restore it first",
-                          archived);
+        return invalid_at(c, at, missing, "names something that this organisation does not have");
+    if (gone) {
+        snprintf(text, sizeof(text), "%s is deactivated and takes no goals any more; name somebody else", gone);
+        return invalid_at(c, at, "/owner_ids", text);
+    }
+    if (archived) {
+        snprintf(text, sizeof(text), "the team %s is archived and takes no goals any more; restore it first", archived);
+        return invalid_at(c, at, "/team_ids", text);
+    }
     return 0;
 }
 
 int gw_definition_read(struct gw_call *c, const char *goal, PGresult **ret_row, struct gw_definition *ret,
                        const char **ret_changed)
 {
-    const PGresult *r = *ret_row = gw_query(c, read_sql, GS_WITH(gw_body_text(c, NULL), goal));
+    return gw_definition_read_text(c, gw_body_text(c, NULL), "", goal, ret_row, ret, ret_changed);
+}
+
+int gw_definition_read_text(struct gw_call *c, const char *body, const char *at, const char *goal, PGresult **ret_row,
+                            struct gw_definition *ret, const char **ret_changed)
+{
+    const PGresult *r = *ret_row = gw_query(c, read_sql, GS_WITH(body, goal));
     int status;
 
     if (!r)
@@ -108,19 +126,11 @@ int gw_definition_read(struct gw_call *c, const char *goal, PGresult **ret_row, 
                                   .aspirational = gs_db_get_bool(r, 0, "aspirational"),
                                   .is_private = gs_db_get_bool(r, 0, "private")};
     *ret_changed = value(r, "changed");
-    status = check_names(c, r);
-    return status ? status : gw_definition_judge(c, ret, "");
+    status = check_names(c, at, r);
+    return status ? status : gw_definition_judge(c, ret, at);
 }
 
 /* ---- judging ---- */
-
-static int invalid_at(struct gw_call *c, const char *at, const char *member, const char *sentence)
-{
-    char pointer[128];
-
-    snprintf(pointer, sizeof(pointer), "%s%s", at, member);
-    return gw_invalid(c, pointer, "%s", sentence);
-}
 
 static int read_number(struct gw_call *c, const char *at, const char *member, const char *text, bool *ret_has,
                        struct gs_dec *ret)

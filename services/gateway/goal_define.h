@@ -21,7 +21,10 @@ struct gw_definition {
  * ret borrows from *ret_row, which the caller clears. changed: names of the members that differ, a JSON array. */
 int gw_definition_read(struct gw_call *c, const char *goal, PGresult **ret_row, struct gw_definition *ret,
                        const char **ret_changed) GS_MUST_CHECK;
-/* By the domain rules alone. at: prefix of the member names in refusals: "" or "/goals/3". 0, or 422. */
+/* Of a body that is not the request's own. at: prefix of the member names in refusals: "" or "/goals/3". */
+int gw_definition_read_text(struct gw_call *c, const char *body, const char *at, const char *goal, PGresult **ret_row,
+                            struct gw_definition *ret, const char **ret_changed) GS_MUST_CHECK;
+/* By the domain rules alone; at likewise. 0, or 422. */
 int gw_definition_judge(struct gw_call *c, const struct gw_definition *d, const char *at) GS_MUST_CHECK;
 
 /* Rights are not looked at, parents and values come later. 0, or a status. */
