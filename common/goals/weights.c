@@ -36,44 +36,88 @@ int64_t gs_share_part(const struct gs_shares *shares, const struct gs_goal_child
     return child->weight == GS_WEIGHT_FREE ? shares->free_part : child->weight * shares->times;
 }
 
-static bool is_earlier(const struct gs_goal_child *a, const struct gs_goal_child *b)
+/* What rounding the share down leaves, in units of 1 / whole. */
+static int64_t rest_of(const struct gs_shares *shares, const struct gs_goal_child *child)
 {
-    return a->position != b->position ? a->position < b->position : a->goal->id < b->goal->id;
+    return gs_share_part(shares, child) * GS_WEIGHT_FULL % shares->whole;
 }
 
-/* Among the children still at their rounded-down share, the one with the largest remainder; ties: the earlier child. */
-static size_t next_to_round_up(const struct gs_goal_child *children, size_t n, const struct gs_shares *shares,
-                               const int32_t *shown)
+/* Who gets a hundredth more: a larger remainder first, then the lower position, then the lower id. Child i's place in
+ * that order as numbers, each the larger the earlier; its index parts those that have no ids. */
+enum { PLACE_PARTS = 4 };
+
+static int64_t place_part(const struct gs_shares *shares, const struct gs_goal_child *children, size_t i, int part)
 {
-    int64_t best_rest = -1;
-    size_t best = 0;
+    if (part == 0)
+        return rest_of(shares, &children[i]);
+    if (part == 1)
+        return -(int64_t)children[i].position;
+    return part == 2 ? -children[i].goal->id : -(int64_t)i;
+}
+
+/* Children whose place is that of `limit` in its first `equal` parts, and at least `least` in the next one. */
+static size_t count_from(const struct gs_goal_child *children, size_t n, const struct gs_shares *shares,
+                         const int64_t *limit, int equal, int64_t least)
+{
+    size_t count = 0;
 
     for (size_t i = 0; i < n; i++) {
-        int64_t part = gs_share_part(shares, &children[i]);
-        int64_t rest = part * GS_WEIGHT_FULL % shares->whole;
-        if (rest == 0 || shown[i] != part * GS_WEIGHT_FULL / shares->whole)
-            continue;
-        if (rest > best_rest || (rest == best_rest && is_earlier(&children[i], &children[best]))) {
-            best_rest = rest;
-            best = i;
-        }
+        bool same = true;
+        for (int part = 0; part < equal && same; part++)
+            same = place_part(shares, children, i, part) == limit[part];
+        count += same && place_part(shares, children, i, equal) >= least;
     }
-    return best;
+    return count;
+}
+
+/* The place of the child that is number `wanted` in the order, found part by part by halving: children are not sorted,
+ * because there may be many, and these functions own no memory. */
+static void find_place(const struct gs_goal_child *children, size_t n, const struct gs_shares *shares, size_t wanted,
+                       int64_t limit[PLACE_PARTS])
+{
+    for (int part = 0; part < PLACE_PARTS; part++) {
+        gs_i128 low = part == 0 ? 0 : -INT64_MAX, high = part == 0 ? shares->whole : INT64_MAX;
+        while (low < high) { /* the largest value that `wanted` children reach */
+            gs_i128 middle = low + (high - low + 1) / 2;
+            if (count_from(children, n, shares, limit, part, (int64_t)middle) >= wanted)
+                low = middle;
+            else
+                high = middle - 1;
+        }
+        limit[part] = (int64_t)low;
+        if (low < INT64_MAX)
+            wanted -= count_from(children, n, shares, limit, part, (int64_t)low + 1);
+    }
+}
+
+static bool is_placed(const struct gs_shares *shares, const struct gs_goal_child *children, size_t i,
+                      const int64_t *limit)
+{
+    for (int part = 0; part < PLACE_PARTS; part++) {
+        int64_t own = place_part(shares, children, i, part);
+        if (own != limit[part])
+            return own > limit[part];
+    }
+    return true;
 }
 
 void gs_shares_show(const struct gs_goal_child *children, size_t n, int32_t *ret_hundredths)
 {
     struct gs_shares shares = gs_shares_of(children, n);
     int32_t left = shares.whole > 0 ? GS_WEIGHT_FULL : 0;
+    int64_t limit[PLACE_PARTS];
 
     for (size_t i = 0; i < n; i++) {
         int64_t part = gs_share_part(&shares, &children[i]);
         ret_hundredths[i] = shares.whole > 0 ? (int32_t)(part * GS_WEIGHT_FULL / shares.whole) : 0;
         left -= ret_hundredths[i];
     }
+    if (left == 0)
+        return;
     /* What rounding down left over is less than the number of children with a remainder. */
-    for (; left > 0; left--)
-        ret_hundredths[next_to_round_up(children, n, &shares, ret_hundredths)]++;
+    find_place(children, n, &shares, (size_t)left, limit);
+    for (size_t i = 0; i < n; i++)
+        ret_hundredths[i] += is_placed(&shares, children, i, limit);
 }
 
 enum gs_rc gs_weight_parse(const char *s, size_t len, int32_t *ret, struct gs_err *err)

@@ -68,8 +68,8 @@ bool gw_goal_activity(struct gw_call *c, const char *goal, const char *kind, con
     "'tags', (SELECT coalesce(json_agg(x.tag ORDER BY x.tag), '[]') FROM goal_tag x WHERE x.goal_id = g.id), "         \
     "'private', g.private, 'viewer_ids', (SELECT coalesce(json_agg(p.public_id ORDER BY p.id), '[]') "                 \
     "FROM goal_viewer x JOIN person p ON p.id = x.person_id WHERE x.goal_id = g.id), "                                 \
-    "'parent_ids', (SELECT coalesce(json_agg(x.public_id ORDER BY x.id), '[]') FROM goal_edge e "                      \
-    "JOIN goal x ON x.id = e.parent_id WHERE e.child_id = g.id), "                                                     \
+    "'parent_ids', (SELECT coalesce(json_agg(x.public_id ORDER BY x.id), '[]') FROM goal_edge e CROSS JOIN LATERAL "   \
+    "(SELECT y.id, y.public_id FROM goal y WHERE y.id = e.parent_id OFFSET 0) x WHERE e.child_id = g.id), "            \
     "'aspirational', g.aspirational, 'score', trim_scale(g.score)::text, 'ended_at', api_time(g.ended_at), "           \
     "'ended_note', g.ended_note, 'external_id', g.external_id, "                                                       \
     "'copied_from_id', (SELECT x.public_id FROM goal x WHERE x.id = g.copied_from_id), "                               \

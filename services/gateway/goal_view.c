@@ -41,12 +41,12 @@ static const char around_sql[] =
     "e.child_id = g.id AND p.kind = 'objective' AND p.period_id IS DISTINCT FROM g.period_id) THEN 'other_period' END"
     "], NULL)) FROM (SELECT t.today, g.status IN ('closed', 'postponed') AS ended, CASE WHEN t.today >= g.end_on THEN "
     "100 WHEN t.today <= g.start_on THEN 0 ELSE 100.0 * (t.today - g.start_on) / (g.end_on - g.start_on) END AS "
-    "expected, (SELECT count(*) FROM goal_edge e JOIN goal k ON k.id = e.child_id WHERE e.parent_id = g.id AND k.kind "
-    "= 'key_result') AS key_results FROM (SELECT (now() AT TIME ZONE o.time_zone)::date AS today) t) d)) "
+    "expected, (SELECT count(*) FROM goal_edge e WHERE e.parent_id = g.id AND (SELECT k.kind FROM goal k WHERE k.id "
+    "= e.child_id) = 'key_result') AS key_results FROM (SELECT (now() AT TIME ZONE o.time_zone)::date AS today) t) d)) "
     "FROM goal g JOIN organisation o ON o.id = g.org_id WHERE g.id = $1";
 
 /* The edges below the goal and, for its own share, those below its parents. A child out of the caller's sight counts
- * but is not shown. */
+ * but is not shown. A look-up for each edge, whatever the planner thinks of a table that has just been filled. */
 #define SUMMARY(x)                                                                                                     \
     "json_build_object('goal_id', " x ".public_id, 'title', " x ".title, 'kind', " x ".kind, 'status', " x ".status, " \
     "'has_value', " x ".has_value, 'progress', round(" x ".progress, 4)::text)"
@@ -56,15 +56,18 @@ static const char edges_sql[] =
         "k") " END "
              "WHEN e.child_id = $1 THEN CASE WHEN p.id IS NOT NULL THEN " SUMMARY(
                  "p") " END END, e.parent_id = $1 "
-                      "FROM goal_edge e LEFT JOIN goal k ON k.id = e.child_id LEFT JOIN goal p ON p.id = e.parent_id "
-                      "WHERE e.parent_id = $1 OR e.parent_id IN (SELECT u.parent_id FROM goal_edge u WHERE u.child_id "
-                      "= $1) "
+                      "FROM goal_edge e LEFT JOIN LATERAL (SELECT * FROM goal x WHERE x.id = e.child_id OFFSET 0) k ON "
+                      "true LEFT JOIN "
+                      "LATERAL (SELECT * FROM goal x WHERE x.id = e.parent_id OFFSET 0) p ON e.child_id = $1 "
+                      "WHERE e.parent_id = ANY ($1::bigint || ARRAY(SELECT u.parent_id FROM goal_edge u WHERE "
+                      "u.child_id = $1)) "
                       "ORDER BY e.parent_id = $1, e.parent_id, e.position, e.child_id";
 enum { PARENT, CHILD, WEIGHT, CONTRIBUTES, POSITION, METRIC, STATUS, SHOWN, BELOW };
 
-static const char hidden_sql[] = "SELECT g.id, g.metric, g.status FROM goal_edge e JOIN goal g ON g.id = e.child_id "
-                                 "WHERE e.parent_id = $1 OR e.parent_id IN (SELECT u.parent_id FROM goal_edge u WHERE "
-                                 "u.child_id = $1) ORDER BY g.id";
+static const char hidden_sql[] =
+    "SELECT g.id, g.metric, g.status FROM goal_edge e CROSS JOIN LATERAL (SELECT * FROM goal x WHERE x.id = e.child_id "
+    "OFFSET 0) g WHERE e.parent_id = ANY ($1::bigint || ARRAY(SELECT u.parent_id FROM goal_edge u WHERE u.child_id = "
+    "$1)) ORDER BY g.id";
 
 struct edges {
     const PGresult *rows;

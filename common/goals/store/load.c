@@ -72,10 +72,13 @@ enum {
     CHILD_APPLIED,
     CHILD_UNIT
 };
+/* A look-up for each edge: of a table that has just been filled the planner thinks that it is empty, and would read all
+ * of an organisation's goals for each. */
 static const char below_sql[] =
     "SELECT e.parent_id, e.child_id, coalesce(e.weight_hundredths, -1), e.contributes, e.position, g.kind, g.metric, "
     "g.status, g.has_value, g.progress, g.start_value, g.applied_value, g.unit "
-    "FROM goal_edge e JOIN goal g ON g.id = e.child_id WHERE e.parent_id = ANY ($1::bigint[])";
+    "FROM goal_edge e CROSS JOIN LATERAL (SELECT * FROM goal x WHERE x.id = e.child_id OFFSET 0) g "
+    "WHERE e.parent_id = ANY ($1::bigint[])";
 
 /* ---- columns ---- */
 

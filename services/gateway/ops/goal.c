@@ -119,25 +119,30 @@ static int goal_list(struct gw_call *c)
 
 /* ---- the tree ---- */
 
-/* Breadth first from the roots, or from one goal, so that a cut leaves the lower levels out. */
+/* Breadth first from the roots, or from one goal, so that a cut leaves the lower levels out. A look-up for each edge,
+ * whatever the planner thinks of a table that has just been filled. */
 static const char tree_sql[] =
     "WITH RECURSIVE down(id, depth) AS (SELECT g.id, 0 FROM goal g WHERE g.org_id = calling('org') AND CASE WHEN "
-    "$1::uuid IS NULL THEN NOT EXISTS (SELECT FROM goal_edge e JOIN goal p ON p.id = e.parent_id WHERE e.child_id = "
-    "g.id) AND ($2::uuid IS NULL OR g.period_id = (SELECT id FROM period WHERE public_id = $2)) ELSE g.public_id = $1 "
-    "END UNION SELECT k.id, d.depth + 1 FROM down d JOIN goal_edge e ON e.parent_id = d.id JOIN goal k ON k.id = "
-    "e.child_id WHERE d.depth < $3::int), "
+    "$1::uuid IS NULL THEN NOT EXISTS (SELECT FROM goal_edge e CROSS JOIN LATERAL (SELECT FROM goal p WHERE p.id = "
+    "e.parent_id OFFSET 0) p WHERE e.child_id = g.id) AND ($2::uuid IS NULL OR g.period_id = (SELECT id FROM period "
+    "WHERE public_id = $2)) ELSE g.public_id = $1 END UNION SELECT e.child_id, d.depth + 1 FROM down d JOIN goal_edge "
+    "e "
+    "ON e.parent_id = d.id CROSS JOIN LATERAL (SELECT FROM goal k WHERE k.id = e.child_id OFFSET 0) k WHERE d.depth < "
+    "$3::int), "
     "seen AS (SELECT id, min(depth) AS depth FROM down GROUP BY id), "
-    "kept AS (SELECT id, depth FROM seen ORDER BY depth, id LIMIT $4::int) "
+    "kept AS (SELECT g.*, s.depth FROM (SELECT id, depth FROM seen ORDER BY depth, id LIMIT $4::int) s CROSS JOIN "
+    "LATERAL (SELECT * FROM goal x WHERE x.id = s.id OFFSET 0) g) "
     "SELECT json_build_object('truncated', (SELECT count(*) FROM seen) > $4::int, "
     "'goals', (SELECT coalesce(json_agg(json_build_object('id', g.public_id, 'kind', g.kind, 'level', g.level, "
     "'title', g.title, 'status', g.status, 'mode', g.mode, 'has_value', g.has_value, 'value', "
     "trim_scale(g.applied_value)::text, 'unit', g.unit, 'progress', round(g.progress, 4)::text, 'private', g.private, "
     "'starts_on', g.start_on, 'ends_on', g.end_on, 'owner_id', (SELECT p.public_id FROM person p WHERE p.id = "
-    "g.owner_id), 'depth', k.depth) ORDER BY k.depth, g.id), '[]') FROM kept k JOIN goal g ON g.id = k.id), "
+    "g.owner_id), 'depth', g.depth) ORDER BY g.depth, g.id), '[]') FROM kept g), "
     "'edges', (SELECT coalesce(json_agg(json_build_object('parent_id', p.public_id, 'goal_id', g.public_id, "
     "'weight', round(e.weight_hundredths / 100.0, 2)::text, 'contributes', e.contributes) ORDER BY e.parent_id, "
-    "e.position, e.child_id), '[]') FROM goal_edge e JOIN kept a ON a.id = e.parent_id JOIN kept b ON b.id = "
-    "e.child_id JOIN goal p ON p.id = e.parent_id JOIN goal g ON g.id = e.child_id))";
+    "e.position, e.child_id), '[]') FROM kept g CROSS JOIN LATERAL (SELECT * FROM goal_edge x WHERE x.child_id = g.id "
+    "OFFSET 0) e CROSS JOIN LATERAL (SELECT * FROM goal x WHERE x.id = e.parent_id OFFSET 0) p WHERE (e.parent_id IN "
+    "(SELECT id FROM kept)) IS TRUE))";
 
 static int goal_tree(struct gw_call *c)
 {
