@@ -180,12 +180,12 @@ static bool set_up_session(struct gs_db *db)
                   PQserverVersion(db->conn) / 10000);
         return false;
     }
+    /* Compiling takes longer than our statements do; what is worked with stays in memory, so a look-up by an index is
+     * never dearer than reading a whole table. */
     snprintf(sql, sizeof(sql),
              "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
              "set_config('IntervalStyle', 'postgres', false), set_config('search_path', 'public', false), "
-             "set_config('jit', 'off', false), " /* compiling takes longer than our statements do */
-            /* What is worked with stays in memory: a look-up by an index is never dearer than reading a whole table. */
-            "set_config('random_page_cost', '1.1', false), "
+             "set_config('jit', 'off', false), set_config('random_page_cost', '1.1', false), "
              "set_config('statement_timeout', '%d', false)",
              db->timeout_ms);
     r = PQexec(db->conn, sql);
