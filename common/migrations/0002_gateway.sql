@@ -936,7 +936,8 @@ BEGIN
         END IF;
         IF t = 'organisation' THEN -- the list of one's own
             EXECUTE 'CREATE POLICY gateway_own ON organisation FOR SELECT TO goalsync_gateway USING '
-                '(current_setting(''goalsync.tenant_admin'', true) = ''1'' OR id IN (SELECT own_organisations()))';
+                '(current_setting(''goalsync.tenant_admin'', true) = ''1'' OR coalesce(current_setting(''goalsync.org'', true), '''') = '''' '
+                'AND id IN (SELECT own_organisations()))';
         END IF;
         IF t = 'audit' THEN
             EXECUTE 'CREATE POLICY gateway_append ON audit FOR INSERT TO goalsync_gateway WITH CHECK (true)';
