@@ -58,12 +58,12 @@ static void *work(void *arg)
     struct gw_worker *w = arg;
     struct gw_call *c;
 
-    while ((c = take(w->server->pool))) {
+    while ((c = take(w->pool))) {
         if (c->answered) {
             gw_run_answered(w, c);
             continue;
         }
-        if (!is_stopping(w->server->pool)) {
+        if (!is_stopping(w->pool)) {
             gw_run(w, c);
             continue;
         }
@@ -105,6 +105,7 @@ static void start_worker(struct gw_pool *p, struct gw_worker *w)
     sigset_t all, before;
 
     w->server = p->server;
+    w->pool = p; /* the server's own pointer to it is set once all of them run */
     w->db = gs_db_new(gs_pg_url(), "goalsync-gateway", (int)(gw_settings.statement_us / 1000));
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
@@ -121,7 +122,6 @@ struct gw_pool *gw_pool_new(struct gw_server *server)
     struct gw_pool *p = gs_alloc(sizeof(*p));
 
     p->server = server;
-    server->pool = p; /* the workers ask for it at once */
     p->last = &p->first;
     p->depth = gs_gauge("goalsync_gateway_queue", NULL, "Requests that wait for a worker");
     pthread_mutex_init(&p->mutex, NULL);

@@ -146,6 +146,7 @@ struct gw_housekeeping *gw_housekeeping_free(struct gw_housekeeping *h);
 struct gw_pool;
 struct gw_worker {
     struct gw_server *server;
+    struct gw_pool *pool;
     struct gs_db *db;
     struct gs_json *json;
     pthread_t thread;
