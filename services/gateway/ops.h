@@ -18,6 +18,7 @@ extern const struct gw_op gw_ops_comment[];
 extern const struct gw_op gw_ops_feed[];
 extern const struct gw_op gw_ops_goal[];
 extern const struct gw_op gw_ops_lifecycle[];
+extern const struct gw_op gw_ops_copy[];
 extern const struct gw_op gw_ops_task[];
 extern const struct gw_op gw_ops_transfer[];
 extern const struct gw_op gw_ops_webhook[];

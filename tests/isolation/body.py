@@ -10,6 +10,7 @@ Request = namedtuple("Request", "body content_type")
 # a fresh thing of the first organisation. The helpers of the table are functions of the world.
 SPECIAL = {
     "check_in_create": {"note": "x"},
+    "goal_postpone": {"period_id": "@period"},
     "preview_create": {"settings": {"query": "SELECT 1"}},
     "link_create": {"settings": {"query": "SELECT 1"}},
 }

@@ -295,3 +295,279 @@ def test_who_may_edit_a_goal_ends_it(world, who, may):
     world.set_score(goal, "0.5", by=who, expect=status)
     world.act("reopen", goal, by=who, expect=status)
     assert world.offer(goal, by=who)["offer"] == "postpone"
+
+
+# ---- postponing
+
+NEXT = {"starts_on": "2091-01-01", "ends_on": "2091-03-31"}
+
+
+def postpone(world, goal, expect=200, by="owner", **body):
+    return world.call("POST", f"/api/v1/goals/{goal}/postpone", {**NEXT, **body}, by, expect).json
+
+
+def copy_of(answer, goal):
+    return next(g["copy_id"] for g in answer["goals"] if g["goal_id"] == goal)
+
+
+# rule, definition, value, body, copy: metric, start, target, value, progress
+COURSES = [
+    ("an increase starts at the current value", {"metric": "increase", "start": "5", "target": "20"}, "12", {}, ("increase", "12", "20", None, "0.0000")),
+    ("a decrease too", {"metric": "decrease", "start": "9", "target": "1"}, "4", {}, ("decrease", "4", "1", None, "0.0000")),
+    ("without a value: at its start", {"metric": "increase", "start": "5", "target": "20"}, None, {}, ("increase", "5", "20", None, "0.0000")),
+    ("a reach becomes an increase", {"metric": "reach", "target": "20"}, "12", {}, ("increase", "12", "20", None, "0.0000")),
+    ("a reach below 0 becomes a decrease", {"metric": "reach", "target": "-20"}, "-12", {}, ("decrease", "-12", "-20", None, "0.0000")),
+    ("a reach at 0 stays a reach", {"metric": "reach", "target": "20"}, "0", {}, ("reach", None, "20", None, "0.0000")),
+    ("a control copy has no value yet", {"metric": "stay_below", "target": "5", "risk": "8"}, "4", {}, ("stay_below", None, "5", None, "0.0000")),
+    ("a percent copy starts at 0", {}, "40", {}, ("percent", None, None, None, "0.0000")),
+    ("a baseline has no value", {"metric": "baseline"}, "40", {}, ("baseline", None, None, None, "0.0000")),
+    ("keep progress keeps value and start", {"metric": "increase", "start": "5", "target": "20"}, "8", {"keep_progress": True},
+     ("increase", "5", "20", "8", "20.0000")),
+    ("keep progress of a reach", {"metric": "reach", "target": "20"}, "5", {"keep_progress": True}, ("reach", None, "20", "5", "25.0000")),
+    ("keep progress of a percentage", {}, "40", {"keep_progress": True}, ("percent", None, None, "40", "40.0000")),
+]
+
+
+@pytest.mark.parametrize("rule, definition, value, body, course", COURSES, ids=[row[0] for row in COURSES])
+def test_where_a_copy_starts(world, rule, definition, value, body, course):
+    goal = world.key_result(None, value, **definition)
+    planned = postpone(world, goal, dry_run=True, **body)["goals"][0]
+    assert (planned["metric"], planned["target"]) == (course[0], course[2])
+    answer = postpone(world, goal, **body)
+    copy = world.goal(answer["copy_id"])
+    assert (copy["metric"], copy["start"], copy["target"], copy["value"], copy["progress"]) == course
+    assert (copy["starts_on"], copy["ends_on"], copy["copied_from_id"]) == (NEXT["starts_on"], NEXT["ends_on"], goal)
+    assert copy["risk"] == definition.get("risk")
+    original = world.goal(goal)
+    assert (original["status"], original["value"], original["score"]) == ("postponed", value, None)
+
+
+REACHED = [
+    ("at its target", {"metric": "increase", "start": "5", "target": "20"}, "20", "30"),
+    ("past it", {"metric": "decrease", "start": "9", "target": "1"}, "0", "-4"),
+    ("a reach", {"metric": "reach", "target": "20"}, "21", "22"),
+]
+
+
+@pytest.mark.parametrize("rule, definition, value, target", REACHED, ids=[row[0] for row in REACHED])
+def test_at_or_past_its_target_a_goal_needs_a_new_one(world, rule, definition, value, target):
+    objective = world.create()
+    other = world.key_result(objective, 40, title="Halfway")
+    goal = world.key_result(objective, value, title="Reached", **definition)
+    refused = postpone(world, objective, 422)
+    assert '"Reached"' in refused["detail"] and "Halfway" not in refused["detail"]
+    assert [world.goal(g)["status"] == "postponed" for g in (objective, other, goal)] == [False] * 3  # the whole of it
+    assert {g["title"]: g["fate"] for g in postpone(world, objective, dry_run=True)["goals"]} == {
+        "Goal": "copied", "Halfway": "copied", "Reached": "refused"}
+    assert "Reached" in postpone(world, objective, 422, targets=[{"goal_id": goal, "target": definition["target"]}])["detail"]
+    copy = world.goal(copy_of(postpone(world, objective, targets=[{"goal_id": goal, "target": target}]), goal))
+    assert (copy["start"], copy["target"]) == (value, target)
+
+
+def test_new_targets_name_goals_that_take_one(world):
+    objective = world.create()
+    world.key_result(objective)
+    at = lambda targets: postpone(world, objective, 422, targets=targets)["errors"][0]["pointer"]  # noqa: E731
+    metric = world.key_result(objective, metric="reach", target="3")
+    assert at([{"goal_id": NOBODY, "target": "1"}]) == "/targets/0/goal_id"
+    assert at([{"goal_id": metric, "target": "5"}, {"goal_id": objective, "target": "1"}]) == "/targets/1/goal_id"
+    assert at([{"goal_id": metric, "target": "5"}] * 2) == "/targets/1/goal_id"
+
+
+def test_a_numeric_roll_up_copy_starts_at_the_sum_of_its_copied_childrens_starts(world):
+    parent = world.create(metric="reach", unit="EUR", target="2000", **PARENT)
+    world.key_result(parent, 30, metric="reach", unit="EUR", target="100")
+    world.key_result(parent, None, metric="increase", unit="EUR", start="200", target="500")
+    world.close(world.key_result(parent, 50, metric="reach", unit="EUR", target="60"))  # stays behind
+    copy = world.goal(postpone(world, parent)["copy_id"])
+    assert (copy["metric"], copy["start"], copy["target"], copy["value"], copy["progress"]) == ("increase", "230", "2000", None, "0.0000")
+    assert len(copy["children"]) == 2
+    lonely = world.create(metric="reach", unit="EUR", target="2000", **PARENT)
+    assert world.goal(postpone(world, lonely)["copy_id"])["start"] is None  # 0 where there is none
+
+
+def test_the_whole_subtree_goes_along(world):
+    top = world.create("Top", **PARENT)
+    root = world.create("Root", parents=[top], **PARENT)
+    world.check_in(root, 90, sticky=True)
+    a = world.key_result(root, 40, title="A")
+    b = world.create("B", parents=[{"goal_id": root, "weight": "30"}], **PARENT)
+    shared = world.key_result(b, 20, title="Shared")
+    elsewhere = world.create("Elsewhere", **PARENT)
+    world.call("POST", f"/api/v1/goals/{shared}/parents", {"parent_id": elsewhere}, expect=201)
+    done = world.create("Done", parents=[root])
+    hanging = world.create("Only below a closed one", parents=[done])
+    world.close(done)
+    dry = postpone(world, root, dry_run=True)
+    assert (dry["done"], dry["copy_id"]) == (False, None)
+    assert [g["copy_id"] for g in dry["goals"]] == [None] * 6
+    assert world.state(root)[1] == "behind"  # nothing was done
+    answer = postpone(world, root, note="Next year")
+    assert {g["title"]: (g["fate"], g["other_parents"]) for g in answer["goals"]} == {
+        "Root": ("copied", False), "A": ("copied", False), "B": ("copied", False), "Shared": ("copied", True), "Done": ("left", False),
+        "Only below a closed one": ("left", False)}
+    assert [world.state(g)[1] for g in (root, a, b, shared, done)] == ["postponed"] * 4 + ["closed"]
+    assert world.state(hanging)[1] not in ("postponed", "closed")
+    copy = world.goal(answer["copy_id"])
+    assert (copy["parents"], copy["override"], copy["value"], copy["status"]) == ([], "none", None, "not_started")
+    assert [(c["title"], c["weight"]) for c in copy["children"]] == [("A", None), ("B", "30.00")]
+    assert shares(copy) == ["70.00", "30.00"]
+    assert [c["title"] for c in world.goal(copy_of(answer, b))["children"]] == ["Shared"]
+    assert [p["goal_id"] for p in world.goal(copy_of(answer, shared))["parents"]] == [copy_of(answer, b)]
+    assert [c["title"] for c in world.goal(elsewhere)["children"]] == ["Shared"]  # the original, not its copy
+    assert world.state(elsewhere)[1] == "postponed"  # all that counts is
+    assert world.goal(root)["ended_note"] == "Next year"
+    said = next(i for i in world.feed(root) if i.get("kind") == "postponed")["data"]
+    assert (said["copy_id"], said["note"], said["starts_on"]) == (answer["copy_id"], "Next year", NEXT["starts_on"])
+    world.check_in(copy_of(answer, a), 60)
+    assert world.state(answer["copy_id"])[0] == "42.0000"  # the copies roll up among themselves
+
+
+def test_keep_progress_rolls_up_the_copies(world):
+    parent = world.create(**PARENT)
+    for value in (20, 40):
+        world.key_result(parent, value)
+    assert world.state(postpone(world, parent, keep_progress=True)["copy_id"])[0] == "30.0000"
+
+
+def test_a_copy_has_the_people_of_its_original(world):
+    for name in ("ada", "bob", "eve", "kim"):
+        world.person(name)
+    people = {k: world.people[k] for k in ("ada", "bob", "eve", "kim")}
+    objective = world.create(private=True, by="ada", owner_ids=[people["ada"], people["bob"]], delegate_id=people["eve"], check_in_owner_id=people["kim"],
+                             viewer_ids=[world.people["owner"]], tags=["growth", "2026"], aspirational=True, description="Why")
+    kr = world.create(kind="key_result", by="ada", parents=[objective])
+    world.person("out")
+    answer = postpone(world, objective, by="bob")
+    copy = world.goal(answer["copy_id"], by="ada")
+    original = world.goal(objective, by="ada")
+    same = ("private", "owner_ids", "viewer_ids", "delegate_id", "check_in_owner_id", "creator_id", "tags", "aspirational", "description", "title", "level")
+    assert {k: copy[k] for k in same} == {k: original[k] for k in same}
+    below = world.goal(copy_of(answer, kr), by="ada")
+    assert (below["private"], set(below["viewer_ids"])) == (True, set(world.goal(kr, by="ada")["viewer_ids"]))
+    for goal in (answer["copy_id"], copy_of(answer, kr)):
+        world.call("GET", f"/api/v1/goals/{goal}", by="owner", expect=200)
+        world.call("GET", f"/api/v1/goals/{goal}", by="out", expect=404)
+
+
+def test_projects_take_their_unfinished_tasks(world):
+    objective = world.create()
+    project = world.create(kind="project", mode="roll_up", parents=[objective])
+    for title, done in [("Dig", True), ("Fill", False)]:
+        world.call("POST", f"/api/v1/goals/{project}/tasks", {"title": title, "done": done, "due_on": "2026-05-01"}, expect=201)
+    copy = copy_of(postpone(world, objective), project)
+    tasks = world.call("GET", f"/api/v1/goals/{copy}/tasks", expect=200).json["items"]
+    assert [(t["title"], t["done"], t["due_on"]) for t in tasks] == [("Fill", False, "2026-05-01")]
+    assert world.goal(project)["tasks"] == {"all": 2, "done": 1}
+    assert world.goal(objective)["children"][0]["status"] == "postponed"
+
+
+def test_links_come_switched_off(world):
+    goal = world.key_result(None)
+    batch = world.link(goal)
+    copy = world.goal(postpone(world, goal)["copy_id"])
+    assert world.goal(goal)["link"]["paused"] == "the goal is postponed"
+    assert (copy["link"]["state"], copy["link"]["paused"], copy["mode"]) == ("paused", "copied with its goal, switched off", "data_source")
+    assert world.asked(batch) == (0, False)
+    world.call("PATCH", f"/api/v1/links/{copy['link']['id']}", {"state": "active"}, expect=200)
+    assert world.asked(batch) == (1, True)
+    link = world.call("GET", f"/api/v1/links/{copy['link']['id']}", expect=200).json
+    assert (link["settings"], link["evidence"]["linked_by_id"]) == ({"query": "SELECT 1"}, world.people["owner"])
+    assert "linked" in world.kinds(copy["id"])
+
+
+def test_a_postponed_goal_may_be_reopened_and_its_copy_stays(world):
+    goal = world.key_result(None, 40)
+    world.link(goal)
+    copy = postpone(world, goal)["copy_id"]
+    assert "reopen it first" in postpone(world, goal, 422)["detail"]
+    reopened = world.act("reopen", goal)
+    assert (reopened["status"], reopened["value"], reopened["link"]["state"]) == ("reopened", "40", "active")
+    assert world.goal(copy)["link"]["state"] == "paused"
+    assert postpone(world, goal)["copy_id"] != copy
+
+
+def test_a_postponed_key_result_is_no_matter_of_the_score(world):
+    objective = world.create()
+    a, b = world.key_result(objective, 30), world.key_result(objective, 90)
+    world.close(a)
+    assert world.goal(objective)["score"] is None
+    postpone(world, b)
+    assert world.goal(objective)["score"] == "0.3"
+
+
+def test_the_period_names_the_dates(world):
+    period = world.gateway.fleet.one("INSERT INTO period (org_id, kind, name, starts_on, ends_on) VALUES (%s, 'custom', 'Next', '2092-04-01', "
+                                     "'2092-06-30') RETURNING public_id::text", world.org.row)
+    goal = world.key_result(None)
+    body = lambda **more: world.call("POST", f"/api/v1/goals/{goal}/postpone", more)  # noqa: E731
+    for wrong, pointer in [({}, "/period_id"), ({"starts_on": "2091-01-01"}, "/ends_on"), ({"period_id": NOBODY}, "/period_id"),
+                           ({"starts_on": "2091-01-02", "ends_on": "2091-01-01"}, "/ends_on")]:
+        assert body(**wrong).expect(422).json["errors"][0]["pointer"] == pointer
+    copy = world.goal(body(period_id=period, ends_on="2092-05-31").expect(200).json["copy_id"])
+    assert (copy["period_id"], copy["starts_on"], copy["ends_on"]) == (period, "2092-04-01", "2092-05-31")
+    clone = world.call("POST", f"/api/v1/goals/{copy['id']}/clone", {}, expect=201).json
+    assert (clone["period_id"], clone["starts_on"], clone["ends_on"]) == (period, "2092-04-01", "2092-05-31")
+
+
+def test_each_goal_must_be_the_callers_to_postpone(world):
+    world.person("ada"), world.person("bob")
+    objective = world.create(by="ada", owner_ids=[world.people["ada"]])
+    middle = world.create(by="ada", owner_ids=[world.people["ada"]], parents=[objective])
+    below = world.create("Bob's", kind="objective", by="bob", owner_ids=[world.people["bob"]])
+    world.call("POST", f"/api/v1/goals/{below}/parents", {"parent_id": middle}, by="bob", expect=201)
+    under = world.create("Bob's own", kind="key_result", by="bob", owner_ids=[world.people["bob"]], parents=[below])
+    assert "\"Bob's own\"" in postpone(world, objective, 403, by="ada")["detail"]
+    assert world.state(objective)[1] == "not_started"
+    world.close(under, by="bob")
+    postpone(world, objective, by="ada")
+    hidden = world.create(private=True, by="ada", owner_ids=[world.people["ada"]], viewer_ids=[world.people["bob"]], delegate_id=world.people["bob"])
+    world.create("Unseen", private=True, by="ada", parents=[hidden])
+    refused = postpone(world, hidden, 403, by="bob")["detail"]
+    assert "private goal" in refused and "Unseen" not in refused
+
+
+# ---- cloning
+
+def clone(world, goal, expect=201, by="owner", **body):
+    return world.call("POST", f"/api/v1/goals/{goal}/clone", body, by, expect).json
+
+
+def test_a_clone_has_the_structure_and_no_progress(world):
+    top = world.create(**PARENT)
+    root = world.create("Root", parents=[top], tags=["a"], **PARENT)
+    kr = world.key_result(root, 60, title="KR", metric="increase", start="10", target="110")
+    world.call("PATCH", f"/api/v1/goals/{kr}/parents/{root}", {"weight": "40"}, expect=200)
+    world.link(world.key_result(root, title="Fed"))
+    project = world.create(kind="project", mode="roll_up", parents=[root], title="Project")
+    world.call("POST", f"/api/v1/goals/{project}/tasks", {"title": "Dig", "done": True}, expect=201)
+    world.close(world.key_result(root, 10, title="Over"))
+    before = world.state(root), world.state(top)
+    copy = clone(world, root, title="Again")
+    assert (copy["title"], copy["parents"], copy["tags"], copy["copied_from_id"]) == ("Again", [], ["a"], root)
+    assert (copy["value"], copy["progress"], copy["status"], copy["starts_on"]) == (None, "0.0000", "not_started", PAST["starts_on"])
+    assert [(c["title"], c["weight"], c["has_value"]) for c in copy["children"]] == [
+        ("KR", "40.00", False), ("Fed", None, False), ("Project", None, False)]
+    below = {c["title"]: world.goal(c["goal_id"]) for c in copy["children"]}
+    assert [below["KR"][k] for k in ("metric", "start", "target", "value")] == ["increase", "10", "110", None]
+    assert (below["Project"]["tasks"], below["Fed"]["link"]) == ({"all": 1, "done": 0}, None)
+    assert (world.state(root), world.state(top)) == before
+    alone = clone(world, root, below=False, **FUTURE)
+    assert (alone["children"], alone["starts_on"], alone["title"]) == ([], FUTURE["starts_on"], "Root")
+
+
+def test_only_open_goals_are_cloned(world):
+    goal = world.create()
+    world.close(goal)
+    assert "only open goals" in clone(world, goal, 409)["detail"]
+    assert clone(world, world.create(), 422, title="  ")["errors"][0]["pointer"] == "/title"
+
+
+def test_who_may_not_make_such_a_goal_gets_an_individual_one(world):
+    world.person("ada")
+    goal = world.create(owner_ids=[world.people["owner"]])
+    assert clone(world, goal, by="ada")["level"] == "organisation"
+    world.setting(create_rule="admins")
+    mine = clone(world, goal, by="ada")
+    assert (mine["level"], mine["owner_ids"], mine["creator_id"]) == ("individual", [world.people["ada"]], world.people["ada"])
+    assert clone(world, goal)["level"] == "organisation"
