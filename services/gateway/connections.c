@@ -1,11 +1,12 @@
-/* Time for clients: who sends a request byte by byte, or takes an answer so, has its connection ended. libmicrohttpd's
- * own time-out sees silence only. */
+/* Time for clients: who sends a request byte by byte, or takes an answer so, has its connection ended, and so has who
+ * went away in the middle of a request. libmicrohttpd's own time-out sees silence only, and late. */
 #include "common/clock.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "services/gateway/http_private.h"
 #include "services/gateway/settings.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -14,8 +15,9 @@
 struct gw_connection {
     struct gw_connection *next, **at; /* at: what points here */
     int fd;
-    bool ours;            /* we work; the client waits */
-    int64_t since_us;     /* that it is the client's turn */
+    enum gw_turn turn;
+    int64_t since_us;     /* that it is so */
+    int gone;             /* looks in a row at which the client would send nothing more */
     struct gw_call *call; /* that came by it and is not over; libmicrohttpd's thread's own */
 };
 
@@ -25,6 +27,18 @@ struct gw_connections {
     struct gs_timer *timer;
 };
 
+/* The second look tells a request that is whole, but not read yet, from one that never will be. */
+static bool is_gone(struct gw_connection *c)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+
+    if (c->turn != GW_RECEIVING || poll(&p, 1, 0) != 1 || !(p.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+        c->gone = 0;
+    else
+        c->gone++;
+    return c->gone > 1;
+}
+
 /* Only shut: libmicrohttpd closes, and tells us before. */
 static void look(void *arg)
 {
@@ -33,7 +47,7 @@ static void look(void *arg)
 
     pthread_mutex_lock(&all->mutex);
     for (struct gw_connection *c = all->first; c; c = c->next)
-        if (!c->ours && now_us - c->since_us > gw_settings.request_us)
+        if (is_gone(c) || (c->turn != GW_WORKING && now_us - c->since_us > gw_settings.request_us))
             shutdown(c->fd, SHUT_RDWR);
     pthread_mutex_unlock(&all->mutex);
 }
@@ -116,14 +130,14 @@ void gw_connections_carry(struct MHD_Connection *conn, struct gw_call *call)
         c->call = call;
 }
 
-void gw_connections_turn(struct gw_connections *all, struct MHD_Connection *conn, bool ours)
+void gw_connections_turn(struct gw_connections *all, struct MHD_Connection *conn, enum gw_turn turn)
 {
     struct gw_connection *c = connection_of(conn);
 
     if (!c)
         return;
     pthread_mutex_lock(&all->mutex);
-    c->ours = ours;
+    c->turn = turn;
     c->since_us = gs_mono_us();
     pthread_mutex_unlock(&all->mutex);
 }

@@ -50,6 +50,12 @@ static bool has_body(const struct gw_call *c)
     return gw_call_header(c, "Transfer-Encoding") || (length && !gs_str_eq(length, "0"));
 }
 
+static enum MHD_Result reply(struct gw_http *h, struct gw_call *c)
+{
+    gw_connections_turn(h->connections, c->conn, GW_SENDING);
+    return gw_reply(c);
+}
+
 /* Called first when the headers are there, then for each piece of the body, then when the request is whole, and again
  * when a sleeping connection was woken. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const char *url, const char *method,
@@ -62,22 +68,20 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
     if (!c->method) {
         gw_request_read(c, method, version);
         /* Who wants to send a body that will not be read is told before. */
-        return c->refused && has_body(c) ? gw_reply(c) : MHD_YES;
+        return c->refused && has_body(c) ? reply(h, c) : MHD_YES;
     }
     if (*upload_size) {
         size_t len = *upload_size;
         *upload_size = 0;
         return gw_request_body(c, upload, len) ? MHD_YES : MHD_NO;
     }
-    if (c->queued) {
-        gw_connections_turn(h->connections, conn, false);
-        return gw_reply(c);
-    }
+    if (c->queued)
+        return reply(h, c);
     gw_request_whole(c);
     if (c->refused)
-        return gw_reply(c);
+        return reply(h, c);
     c->queued = true;
-    gw_connections_turn(h->connections, conn, true);
+    gw_connections_turn(h->connections, conn, GW_WORKING);
     MHD_suspend_connection(conn);
     if (gw_pool_put(h->server->pool, c))
         return MHD_YES;
@@ -103,7 +107,7 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **state, e
     if (!c)
         return;
     gw_connections_carry(conn, NULL);
-    gw_connections_turn(h->connections, conn, false);
+    gw_connections_turn(h->connections, conn, GW_RECEIVING);
     *state = NULL;
     gw_http_over(c);
 }

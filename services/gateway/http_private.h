@@ -29,6 +29,7 @@ void gw_connections_note(void *all, struct MHD_Connection *conn, void **socket_c
 /* The request that a connection carries now; null: none. */
 void gw_connections_carry(struct MHD_Connection *conn, struct gw_call *call);
 /* Whose turn it is: while it is the client's, its time runs. */
-void gw_connections_turn(struct gw_connections *all, struct MHD_Connection *conn, bool ours);
+enum gw_turn { GW_RECEIVING, GW_WORKING, GW_SENDING };
+void gw_connections_turn(struct gw_connections *all, struct MHD_Connection *conn, enum gw_turn turn);
 
 #endif

@@ -389,6 +389,17 @@ def blow(gateway, probe):
             wire.send(kinds[n % len(kinds)])
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(storm, range(600)))
+        wait_for("nothing in flight", lambda: gateway.metric("goalsync_gateway_in_flight") == 0)
         before = gateway.metric("process_resident_memory_bytes")
         list(pool.map(storm, range(1800)))
+    wait_for("nothing in flight", lambda: gateway.metric("goalsync_gateway_in_flight") == 0)
     assert gateway.metric("process_resident_memory_bytes") < before + 64e6
+
+
+def test_who_goes_away_in_the_middle_is_let_go(fleet, probe):
+    """Long before any time-out."""
+    with Gateway(fleet, "gateway.gone", program="goalsync-gateway-probe", GOALSYNC_GATEWAY_IDLE="1h", GOALSYNC_GATEWAY_REQUEST="1h") as g:
+        for _ in range(5):
+            with Wire(g) as wire:
+                wire.send(post("/probe/echo", "Content-Length: 100", gateway=probe) + '{"a":')
+        wait_for("nothing in flight", lambda: g.metric("goalsync_gateway_in_flight") == 0)
