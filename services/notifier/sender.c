@@ -1,12 +1,14 @@
 /* Decides when deliveries are claimed, and keeps those under way. */
 #include "services/notifier/sender_private.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 
 #include <stdlib.h>
 
 #define TICK_US INT64_C(1000000) /* how late a delivery may be that nobody told us of: a retry, another's */
+#define PACE_US INT64_C(10000)   /* from one claim to the next: one costs as much for a delivery as for a hundred */
 
 static const struct gs_log_ctx log_ctx = {.topic = "sender"};
 
@@ -15,12 +17,18 @@ static void on_claimed(void *arg, const struct gs_pg_result *r);
 static void proceed(void *arg)
 {
     struct notifier_sender *s = arg;
+    int64_t left = s->claimed_us + PACE_US - gs_mono_us();
 
     if (s->claiming || !s->wanted || s->draining || s->stopped || !gs_pg_up(s->spec.pg) ||
         s->in_flight >= NOTIFIER_IN_FLIGHT)
         return;
+    if (left > 0) {
+        gs_timer_start(s->kick, left, 0);
+        return;
+    }
     s->wanted = false;
     s->claiming = true;
+    s->claimed_us = gs_mono_us();
     notifier_sender_claim(s, on_claimed);
 }
 
@@ -39,7 +47,8 @@ static void begin(struct notifier_sender *s, struct notifier_delivery *d)
 
 static void check_drained(struct notifier_sender *s)
 {
-    if (s->draining && !s->stopped && s->in_flight == 0 && !s->claiming && gs_pg_pending(s->spec.pg) == 0)
+    if (s->draining && !s->stopped && s->in_flight == 0 && !s->claiming && gs_pg_pending(s->spec.pg) == 0 &&
+        gs_pg_pending(s->spec.durable_pg) == 0)
         s->spec.drained(s->spec.arg);
 }
 
@@ -69,6 +78,7 @@ static void post_all(struct notifier_sender *s, struct notifier_delivery *d)
     for (const struct notifier_delivery *x = d; x; x = x->next)
         notifier_window_begin(s->windows, x->webhook_id);
     notifier_windows_claimed(s->windows);
+    s->wanted = s->wanted || notifier_windows_ready(s->windows);
     while (d) {
         struct notifier_delivery *next = d->next;
 

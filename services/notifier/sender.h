@@ -10,7 +10,8 @@
 struct notifier_sender;
 
 struct notifier_sender_spec {
-    struct gs_pg *pg;
+    struct gs_pg *pg;         /* for claims and records, which may be lost: a delivery is then made once more */
+    struct gs_pg *durable_pg; /* for what must not be lost: that a webhook stopped */
     struct gs_http *http;
     const struct gs_keyring *keyring; /* third_party: what is told to webhooks leaves the company */
     void (*drained)(void *arg);       /* after notifier_sender_drain(): nothing is under way */

@@ -44,6 +44,7 @@ void notifier_sender_claim(struct notifier_sender *s, gs_pg_fn fn)
 {
     struct gs_pg_params *p = s->params;
 
+    notifier_windows_ask(s->windows);
     gs_pg_params_clear(p);
     gs_pg_array_begin(p, GS_PG_INT8);
     for (size_t i = 0; i < notifier_windows_count(s->windows); i++)

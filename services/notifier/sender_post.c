@@ -4,11 +4,13 @@
 #include "common/auto.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "common/str.h"
 #include "services/notifier/retry.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct gs_log_ctx log_ctx = {.topic = "sender"};
@@ -42,26 +44,39 @@ static const struct gs_pg_stmt stop_stmt = {
     " INSERT INTO audit (org_id, actor, action, target, detail) SELECT org_id, 'service:notifier', 'webhook.stopped',"
     " 'webhook:' || public_id, jsonb_build_object('reason', $2::text) FROM w"};
 
-static void stop_webhook(struct notifier_delivery *d, const char *reason, bool if_nothing_delivered)
+/* What follows once the record is there; when that is lost the delivery is made again and comes here once more. */
+struct after {
+    struct notifier_sender *s;
+    int64_t id, webhook_id;
+    enum notifier_outcome outcome;
+};
+
+static void stop_webhook(const struct after *a, const char *reason, bool if_nothing_delivered)
 {
-    struct gs_pg_params *p = d->s->params;
+    struct gs_pg_params *p = a->s->params;
 
     gs_pg_params_clear(p);
-    gs_pg_add_int8(p, d->webhook_id);
+    gs_pg_add_int8(p, a->webhook_id);
     gs_pg_add_text(p, reason);
     if (if_nothing_delivered)
-        gs_pg_add_int8(p, d->id);
+        gs_pg_add_int8(p, a->id);
     else
         gs_pg_add_null(p);
-    gs_pg_query(d->s->spec.pg, &stop_stmt, p, NULL, NULL);
+    gs_pg_query(a->s->spec.durable_pg, &stop_stmt, p, NULL, NULL);
 }
 
 /* A record that is lost with its connection is no harm: the lease runs out and the delivery is made again. */
 static void on_recorded(void *arg, const struct gs_pg_result *r)
 {
-    (void)arg;
+    struct after *a = arg;
+
     if (gs_pg_rc(r) != GS_OK)
         gs_log_warn(&log_ctx, "recording an attempt failed", "error=\"%s\"", gs_pg_result_error(r));
+    else if (a->outcome == NOTIFIER_STOPPED)
+        stop_webhook(a, "the receiver answered 410 Gone: it wants nothing any more", false);
+    else if (a->outcome == NOTIFIER_FAILED)
+        stop_webhook(a, "nothing could be delivered for as long as a delivery is tried", true);
+    free(a);
 }
 
 static void record(struct notifier_delivery *d, const struct verdict *v)
@@ -85,11 +100,9 @@ static void record(struct notifier_delivery *d, const struct verdict *v)
         gs_pg_add_int8(p, v->pause_us);
     else
         gs_pg_add_null(p);
-    gs_pg_query(d->s->spec.pg, &record_stmt, p, on_recorded, d->s);
-    if (v->outcome == NOTIFIER_STOPPED)
-        stop_webhook(d, "the receiver answered 410 Gone: it wants nothing any more", false);
-    else if (v->outcome == NOTIFIER_FAILED)
-        stop_webhook(d, "nothing could be delivered for as long as a delivery is tried", true);
+    struct after *after = gs_alloc(sizeof *after);
+    *after = (struct after){.s = d->s, .id = d->id, .webhook_id = d->webhook_id, .outcome = v->outcome};
+    gs_pg_query(d->s->spec.pg, &record_stmt, p, on_recorded, after);
 }
 
 static void end(struct notifier_delivery *d, const struct verdict *v)

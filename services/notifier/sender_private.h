@@ -29,6 +29,7 @@ struct notifier_sender {
     struct notifier_delivery *first;
     size_t in_flight;
     struct gs_timer *tick, *kick;
+    int64_t claimed_us; /* when the newest claim was made; monotonic */
     bool claiming, wanted, draining, stopped;
 };
 

@@ -38,10 +38,11 @@ void notifier_window_begin(struct notifier_windows *w, int64_t webhook_id)
             w->items = gs_realloc_n(w->items, w->cap, sizeof *w->items);
         }
         memmove(w->items + i + 1, w->items + i, (w->n - i) * sizeof *w->items);
-        w->items[i] = (struct notifier_window){.webhook_id = webhook_id, .size = 1};
+        w->items[i] = (struct notifier_window){.webhook_id = webhook_id, .size = 1, .asked = 1};
         w->n++;
     }
     w->items[i].in_flight++;
+    w->items[i].got++;
 }
 
 bool notifier_window_end(struct notifier_windows *w, int64_t webhook_id, bool delivered)
@@ -73,10 +74,28 @@ int32_t notifier_window_room(const struct notifier_window *w)
     return w->in_flight < w->size ? w->size - w->in_flight : 0;
 }
 
+void notifier_windows_ask(struct notifier_windows *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        w->items[i].asked = notifier_window_room(&w->items[i]);
+        w->items[i].got = 0;
+    }
+}
+
+/* Deliveries may have ended since the claim was made, so the room there is now says nothing. */
 void notifier_windows_claimed(struct notifier_windows *w)
 {
     for (size_t i = 0; i < w->n; i++)
-        w->items[i].more = notifier_window_room(&w->items[i]) == 0;
+        if (w->items[i].asked > 0)
+            w->items[i].more = w->items[i].got >= w->items[i].asked;
+}
+
+bool notifier_windows_ready(const struct notifier_windows *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->items[i].more && notifier_window_room(&w->items[i]) > 0)
+            return true;
+    return false;
 }
 
 void notifier_windows_fade(struct notifier_windows *w)

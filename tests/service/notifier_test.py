@@ -518,6 +518,7 @@ def test_answers_are_not_read_to_their_end(world):
 def test_a_new_secret_signs_beside_the_old_one(world, library):
     hook = world.hook()
     world.ping(hook)
+    world.arrived(hook)
     new = world.gateway.post(f"/api/v1/webhooks/{hook['id']}/secrets", {"overlap_hours": 1}, world.token).expect(201).json["secret"]
     world.ping(hook)
     world.arrived(hook, 2)

@@ -92,12 +92,41 @@ static void test_windows_ask_for_more_when_they_were_full(void **state)
     struct notifier_windows *w = notifier_windows_new(4);
 
     (void)state;
+    notifier_windows_ask(w);
     notifier_window_begin(w, 9);
     notifier_windows_claimed(w);
-    assert_true(notifier_window_end(w, 9, true)); /* it was full: perhaps not all was claimed */
+    assert_true(notifier_window_end(w, 9, true)); /* it got all it asked for: there may be more */
+    notifier_windows_ask(w);                      /* for two */
     notifier_window_begin(w, 9);
     notifier_windows_claimed(w);
-    assert_false(notifier_window_end(w, 9, true)); /* there was room left: nothing more was due */
+    assert_false(notifier_window_end(w, 9, true)); /* it got one: nothing more was due */
+    notifier_windows_free(w);
+}
+
+static void test_deliveries_that_end_during_a_claim(void **state)
+{
+    struct notifier_windows *w = notifier_windows_new(4);
+
+    (void)state;
+    notifier_windows_ask(w);
+    notifier_window_begin(w, 9);
+    notifier_windows_claimed(w);
+    notifier_window_end(w, 9, true);
+    notifier_windows_ask(w); /* for two */
+    notifier_window_begin(w, 9);
+    notifier_window_begin(w, 9);
+    notifier_windows_claimed(w);
+    assert_false(notifier_windows_ready(w));
+    notifier_window_end(w, 9, true);
+    notifier_windows_ask(w);         /* for three ... */
+    notifier_window_end(w, 9, true); /* ... and one more place by the time the answer is there */
+    for (int i = 0; i < 3; i++)
+        notifier_window_begin(w, 9);
+    notifier_windows_claimed(w);
+    assert_true(notifier_windows_ready(w));
+    notifier_windows_ask(w); /* for that one: there is none */
+    notifier_windows_claimed(w);
+    assert_false(notifier_windows_ready(w));
     notifier_windows_free(w);
 }
 
@@ -244,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_keys_that_are_none),
         cmocka_unit_test(test_windows_grow_and_shrink),
         cmocka_unit_test(test_windows_ask_for_more_when_they_were_full),
+        cmocka_unit_test(test_deliveries_that_end_during_a_claim),
         cmocka_unit_test(test_idle_windows_are_forgotten),
         cmocka_unit_test(test_schedule),
         cmocka_unit_test(test_retry_after),
