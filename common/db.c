@@ -82,13 +82,15 @@ static bool is_ours(const char *state, const char *constraint)
 }
 
 /* Which columns a key has, of "Key (org_id, name)=(1, x) already exists.": the values stay unsaid. */
-static void describe_key(struct gs_db_error *e, const PGresult *r, const char *what)
+static void describe_key(struct gs_db_error *e, const PGresult *r, const char *what, const char *otherwise)
 {
     const char *detail = field(r, PG_DIAG_MESSAGE_DETAIL), *open = strchr(detail, '('), *end = strstr(detail, ")=");
     char columns[128];
 
-    if (!open || !end || end < open)
+    if (!open || !end || end < open) { /* row-level security keeps it to itself */
+        snprintf(e->text, sizeof(e->text), "%s", otherwise);
         return;
+    }
     open += gs_str_starts(open + 1, "org_id, ") ? sizeof("org_id, ") : 1;
     gs_str_clean(columns, sizeof(columns), open, (size_t)(end - open));
     snprintf(e->text, sizeof(e->text), what, columns);
@@ -113,9 +115,10 @@ static void error_from(struct gs_db *db, const PGresult *r)
     else
         gs_str_clean(e->text, sizeof(e->text), message, strcspn(message, "\n"));
     if (gs_str_eq(state, "23505"))
-        describe_key(e, r, "there is one with the same %s already");
+        describe_key(e, r, "there is one with the same %s already", "there is one like it already");
     else if (gs_str_eq(state, "23503"))
-        describe_key(e, r, "what %s names does not exist, or is still in use");
+        describe_key(e, r, "what %s names does not exist, or is still in use",
+                     "something it names does not exist, or is still in use");
 }
 
 const struct gs_db_error *gs_db_error(const struct gs_db *db)
@@ -181,11 +184,12 @@ static bool set_up_session(struct gs_db *db)
         return false;
     }
     /* Compiling takes longer than our statements do; what is worked with stays in memory, so a look-up by an index is
-     * never dearer than reading a whole table. */
+     * never dearer than reading a whole table; with row-level security, planning is dearer than running. */
     snprintf(sql, sizeof(sql),
              "SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
              "set_config('IntervalStyle', 'postgres', false), set_config('search_path', 'public', false), "
              "set_config('jit', 'off', false), set_config('random_page_cost', '1.1', false), "
+             "set_config('plan_cache_mode', 'force_generic_plan', false), "
              "set_config('statement_timeout', '%d', false)",
              db->timeout_ms);
     r = PQexec(db->conn, sql);

@@ -47,6 +47,9 @@ static const char around_sql[] =
 
 /* The edges below the goal and, for its own share, those below its parents. A child out of the caller's sight counts
  * but is not shown. A look-up for each edge, whatever the planner thinks of a table that has just been filled. */
+#define EDGES_AROUND                                                                                                   \
+    "(SELECT $1::bigint AS id UNION ALL SELECT u.parent_id FROM goal_edge u WHERE u.child_id = $1) a CROSS JOIN "      \
+    "LATERAL (SELECT * FROM goal_edge y WHERE y.parent_id = a.id OFFSET 0) e"
 #define SUMMARY(x)                                                                                                     \
     "json_build_object('goal_id', " x ".public_id, 'title', " x ".title, 'kind', " x ".kind, 'status', " x ".status, " \
     "'has_value', " x ".has_value, 'progress', round(" x ".progress, 4)::text)"
@@ -56,18 +59,16 @@ static const char edges_sql[] =
         "k") " END "
              "WHEN e.child_id = $1 THEN CASE WHEN p.id IS NOT NULL THEN " SUMMARY(
                  "p") " END END, e.parent_id = $1 "
-                      "FROM goal_edge e LEFT JOIN LATERAL (SELECT * FROM goal x WHERE x.id = e.child_id OFFSET 0) k ON "
+                      "FROM " EDGES_AROUND
+                      " LEFT JOIN LATERAL (SELECT * FROM goal x WHERE x.id = e.child_id OFFSET 0) k ON "
                       "true LEFT JOIN "
                       "LATERAL (SELECT * FROM goal x WHERE x.id = e.parent_id OFFSET 0) p ON e.child_id = $1 "
-                      "WHERE e.parent_id = ANY ($1::bigint || ARRAY(SELECT u.parent_id FROM goal_edge u WHERE "
-                      "u.child_id = $1)) "
                       "ORDER BY e.parent_id = $1, e.parent_id, e.position, e.child_id";
 enum { PARENT, CHILD, WEIGHT, CONTRIBUTES, POSITION, METRIC, STATUS, SHOWN, BELOW };
 
 static const char hidden_sql[] =
-    "SELECT g.id, g.metric, g.status FROM goal_edge e CROSS JOIN LATERAL (SELECT * FROM goal x WHERE x.id = e.child_id "
-    "OFFSET 0) g WHERE e.parent_id = ANY ($1::bigint || ARRAY(SELECT u.parent_id FROM goal_edge u WHERE u.child_id = "
-    "$1)) ORDER BY g.id";
+    "SELECT g.id, g.metric, g.status FROM " EDGES_AROUND
+    " CROSS JOIN LATERAL (SELECT * FROM goal x WHERE x.id = e.child_id OFFSET 0) g ORDER BY g.id";
 
 struct edges {
     const PGresult *rows;
