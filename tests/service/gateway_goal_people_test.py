@@ -286,6 +286,12 @@ def test_what_an_edit_leaves_out_stays(world):
         ["check_in_owner_id", "delegate_id", "owner_ids", "period_id", "tags", "unit"], ["description"]]
 
 
+def test_an_external_id_is_one_goals(world):
+    world.create(external_id="OKR-1")
+    assert "like it already" in world.create(external_id="OKR-1", expect=409).json["detail"]
+    World(world.gateway).create(external_id="OKR-1")  # of another organisation
+
+
 def test_somebody_who_left_stays_owner_but_gets_no_new_goals(world):
     world.person("leaver")
     goal = world.create(owner_ids=[world.people["leaver"]])
@@ -343,6 +349,8 @@ def test_lists_filter_and_sort(world):
             ("updated_since=2020-01-01T00:00:00Z", [a, b, c]), ("integration=github", []), ("kind=objective&q=ship", [a])]
     for query, expected in rows:
         assert got(query) == expected, query
+    cursor = world.gateway.get(path + "?sort=title&limit=1", world.token).json["next_cursor"]
+    assert "another order" in world.gateway.get(f"{path}?sort=-title&cursor={cursor}", world.token).expect(400).json["detail"]
     world.gateway.get(path + "?sort=nonsense", world.token).expect(400)
     world.gateway.get(path + "?progress_min=x", world.token).expect(400)
 

@@ -40,37 +40,46 @@ enum {
     "AND ($16::numeric IS NULL OR (g.has_value AND g.progress <= $16)) "                                               \
     "AND ($17::timestamptz IS NULL OR greatest(g.edited_at, g.applied_at) >= $17) "
 /* Two statements for each order: rows first, then what is shown of them. */
-#define LIST(key, type, order, than)                                                                                   \
-    "SELECT g.id, jsonb_build_array(" key ", g.id)::text FROM goal g WHERE " FILTERS "AND ($2::jsonb IS NULL OR "      \
+#define LIST(name, key, type, order, than)                                                                             \
+    "SELECT g.id, jsonb_build_array(" key ", g.id, '" name "')::text FROM goal g WHERE " FILTERS                       \
+    "AND ($2::jsonb IS NULL OR "                                                                                       \
     "(" key ", g.id) " than " (($2->>0)::" type ", ($2->>1)::bigint)) ORDER BY " key " " order ", g.id " order         \
     " LIMIT $1"
 
 static const struct {
     const char *name, *sql;
 } sorts[] = {
-    {"created", LIST("g.id", "bigint", "", ">")},
-    {"-created", LIST("g.id", "bigint", "DESC", "<")},
-    {"title", LIST("g.title", "text", "", ">")},
-    {"-title", LIST("g.title", "text", "DESC", "<")},
-    {"progress", LIST("g.progress", "numeric", "", ">")},
-    {"-progress", LIST("g.progress", "numeric", "DESC", "<")},
-    {"ends_on", LIST("g.end_on", "date", "", ">")},
-    {"-ends_on", LIST("g.end_on", "date", "DESC", "<")},
-    {"updated", LIST("greatest(g.edited_at, g.applied_at)", "timestamptz", "", ">")},
-    {"-updated", LIST("greatest(g.edited_at, g.applied_at)", "timestamptz", "DESC", "<")},
+    {"created", LIST("created", "g.id", "bigint", "", ">")},
+    {"-created", LIST("-created", "g.id", "bigint", "DESC", "<")},
+    {"title", LIST("title", "g.title", "text", "", ">")},
+    {"-title", LIST("-title", "g.title", "text", "DESC", "<")},
+    {"progress", LIST("progress", "g.progress", "numeric", "", ">")},
+    {"-progress", LIST("-progress", "g.progress", "numeric", "DESC", "<")},
+    {"ends_on", LIST("ends_on", "g.end_on", "date", "", ">")},
+    {"-ends_on", LIST("-ends_on", "g.end_on", "date", "DESC", "<")},
+    {"updated", LIST("updated", "greatest(g.edited_at, g.applied_at)", "timestamptz", "", ">")},
+    {"-updated", LIST("-updated", "greatest(g.edited_at, g.applied_at)", "timestamptz", "DESC", "<")},
 };
 
 static const char shown_sql[] = "SELECT " GW_GOAL_JSON ", u.cursor FROM unnest($1::bigint[], $2::text[]) WITH "
                                 "ORDINALITY AS u(id, cursor, n) JOIN goal g ON g.id = u.id ORDER BY u.n";
 
+/* Null: the cursor was made by another order. */
 static const char *sort_sql(struct gw_call *c)
 {
-    const char *sort = gw_param(c, "sort");
+    const char *sort = gw_param(c, "sort"), *cursor = gw_page_cursor(c);
+    char made_by[32];
+    size_t i = 0;
 
-    for (size_t i = 0; i < sizeof(sorts) / sizeof(*sorts); i++)
-        if (gs_str_eq(sort, sorts[i].name))
-            return sorts[i].sql;
-    return sorts[0].sql;
+    while (i < sizeof(sorts) / sizeof(*sorts) && !gs_str_eq(sort, sorts[i].name))
+        i++;
+    if (i == sizeof(sorts) / sizeof(*sorts))
+        i = 0;
+    snprintf(made_by, sizeof(made_by), "\"%s\"]", sorts[i].name);
+    size_t len = cursor ? strlen(cursor) : 0;
+    if (cursor && (len < strlen(made_by) || strcmp(cursor + len - strlen(made_by), made_by) != 0))
+        return NULL;
+    return sorts[i].sql;
 }
 
 /* An element of an array as text. */
@@ -106,8 +115,13 @@ static int answer_rows(struct gw_call *c, const PGresult *rows)
 static int goal_list(struct gw_call *c)
 {
     const char *roots = gw_param(c, "roots"); /* absent: both */
+    const char *sql = sort_sql(c);
+
+    if (!sql)
+        return gw_fail(c, 400, "cursor",
+                       "the cursor is of a list in another order; ask for the first page in this one");
     GS_AUTO_RESULT rows =
-        gw_query(c, sort_sql(c),
+        gw_query(c, sql,
                  GS_WITH(gw_page_rows(c), gw_page_cursor(c), gw_param(c, "period_id"), gw_param(c, "owner_id"),
                          gw_param(c, "team_id"), gw_param(c, "tag"), gw_param(c, "status"), gw_param(c, "kind"),
                          gw_param(c, "level"), gw_param(c, "mode"), gw_param(c, "integration"),
