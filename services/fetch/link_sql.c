@@ -9,7 +9,8 @@ const char fetch_link_batch_sql[] =
     "EXCLUDED.batch_key RETURNING id";
 
 const char fetch_link_room_sql[] =
-    "SELECT count(*) AS n, coalesce(sum(octet_length(settings::text)), 0) AS bytes FROM link WHERE batch_id = $1";
+    "SELECT count(*) AS n, coalesce(sum(octet_length(settings::text)), 0) AS bytes FROM link WHERE batch_id = $1 "
+    "AND state = 'active'";
 
 const char fetch_link_insert_sql[] =
     "INSERT INTO link (org_id, goal_id, connection_id, batch_id, settings, linked_by) SELECT org_id, $1, id, $3, $4, "

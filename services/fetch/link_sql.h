@@ -13,8 +13,8 @@
 
 /* $1 connection, $2 slot hash, $3 batch key, $4 pushed; gives the id of the batch, which is locked. */
 extern const char fetch_link_batch_sql[];
-/* $1 batch: n links, bytes of settings. A worker puts aside a request of more than it takes, and none of its links
- * would ever be asked. Not for pushed ones. */
+/* $1 batch: n links that are asked, bytes of their settings. A worker puts aside a request of more than it takes, and
+ * none of its links would ever be asked. Not for pushed ones. */
 extern const char fetch_link_room_sql[];
 /* $1 goal, $2 connection, $3 batch, $4 settings, $5 person; gives id. */
 extern const char fetch_link_insert_sql[];

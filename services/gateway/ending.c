@@ -199,7 +199,7 @@ bool gw_links_stop(struct gw_call *c, const char *goals, enum gs_goal_status how
     return r && audit_links(c, r, "link.paused");
 }
 
-bool gw_links_go_on(struct gw_call *c, const char *goals)
+int gw_links_go_on(struct gw_call *c, const char *goals)
 {
     static const char sql[] =
         "UPDATE link k SET state = 'active', paused_reason = NULL FROM goal g WHERE k.goal_id = ANY ($1::bigint[]) AND "
@@ -207,10 +207,11 @@ bool gw_links_go_on(struct gw_call *c, const char *goals)
         "json_build_object('goal', g.public_id) AS detail";
     GS_AUTO_RESULT r = gw_query(c, sql, GS_WITH(goals));
 
-    if (!r || !audit_links(c, r, "link.resumed"))
-        return false;
-    for (int i = 0; i < PQntuples(r); i++)
-        if (!gw_link_ask(c, gs_db_get(r, i, "id")))
-            return false;
-    return true;
+    int status = r && audit_links(c, r, "link.resumed") ? 0 : gw_status(c);
+    for (int i = 0; r && i < PQntuples(r) && status == 0; i++) {
+        status = gw_link_need_room(c, gs_db_get(r, i, "id"));
+        if (status == 0 && !gw_link_ask(c, gs_db_get(r, i, "id")))
+            status = gw_status(c);
+    }
+    return status;
 }

@@ -31,6 +31,7 @@ int gw_scores_settle(struct gw_call *c, const char *goals) GS_MUST_CHECK;
 /* Nothing is fetched for closed and postponed goals; the reason stands on the link. What a person paused stays so when
  * the goals are reopened. False: failed, see gw_status(). */
 bool gw_links_stop(struct gw_call *c, const char *goals, enum gs_goal_status how) GS_MUST_CHECK;
-bool gw_links_go_on(struct gw_call *c, const char *goals) GS_MUST_CHECK;
+/* 0, or a status: 409 when the source is asked for too many others by now. */
+int gw_links_go_on(struct gw_call *c, const char *goals) GS_MUST_CHECK;
 
 #endif

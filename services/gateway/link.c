@@ -59,6 +59,27 @@ int gw_link_need_live(struct gw_call *c, const char *status)
     return gw_fail(c, 409, "goal-ended", "The goal is %s; reopen it first", status);
 }
 
+/* Its batch is locked since it was switched on: nobody joins meanwhile. */
+int gw_link_need_room(struct gw_call *c, const char *id)
+{
+    static const char sql[] =
+        "SELECT b.id, b.pushed FROM link k JOIN link_batch b ON b.id = k.batch_id WHERE k.id = $1";
+
+    if (!gw_link_see_all(c, true))
+        return gw_status(c);
+    GS_AUTO_RESULT batch = gw_query(c, sql, GS_WITH(id));
+    GS_AUTO_RESULT r = batch ? gw_query(c, fetch_link_room_sql, GS_WITH(gs_db_get(batch, 0, "id"))) : NULL;
+    if (!r || !gw_link_see_all(c, false))
+        return gw_status(c);
+    if (gs_db_get_bool(batch, 0, "pushed") ||
+        (gs_db_get_int(r, 0, "n") <= FETCH_TARGETS_MAX && gs_db_get_int(r, 0, "bytes") <= FETCH_TOGETHER_BYTES))
+        return 0;
+    return gw_fail(c, 409, "too-many-together",
+                   "its link would be asked together with more than %d links or %d bytes of settings; delete the link, "
+                   "or have it use another connection, first",
+                   FETCH_TARGETS_MAX, FETCH_TOGETHER_BYTES);
+}
+
 bool gw_link_ask(struct gw_call *c, const char *id)
 {
     char ids[GW_ID_TEXT + 2];

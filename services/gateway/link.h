@@ -24,6 +24,8 @@ int gw_link_open(struct gw_call *c, struct gw_link *ret) GS_MUST_CHECK;
 /* 0, or 409: its goal has this status, and that is closed or postponed. */
 int gw_link_need_live(struct gw_call *c, const char *status) GS_MUST_CHECK;
 
+/* Once a link was switched on: 0, or 409 when more are asked together with it than can be. */
+int gw_link_need_room(struct gw_call *c, const char *id) GS_MUST_CHECK;
 /* Asks for its number at once; id: internal. False: failed, see gw_status(). */
 bool gw_link_ask(struct gw_call *c, const char *id) GS_MUST_CHECK;
 /* The transaction sees links of private goals too, whoever calls: for counting what shares a request. */

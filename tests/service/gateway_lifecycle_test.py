@@ -240,6 +240,29 @@ def test_a_closed_goals_link_stops_and_goes_on_with_it(world):
     assert [a for a in actions if a.startswith("link.")] == ["link.resumed", "link.paused", "link.paused"]
 
 
+def test_a_link_goes_on_where_there_is_room(world):
+    """1000 links are asked together; those that are switched off do not count."""
+    goal = world.key_result(None)
+    batch = world.link(goal)
+    world.close(goal)
+    world.gateway.fleet.sql(
+        "WITH g AS (INSERT INTO goal (org_id, kind, title, mode, start_on, end_on) SELECT %s, 'key_result', 'x', 'data_source', '2026-01-01', "
+        "'2026-12-31' FROM generate_series(1, 1000) RETURNING id), k AS (SELECT connection_id FROM link_batch WHERE id = %s) "
+        "INSERT INTO link (org_id, goal_id, connection_id, batch_id, settings) SELECT %s, g.id, k.connection_id, %s, '{}' FROM g, k",
+        world.org.row, batch, world.org.row, batch)
+    assert world.asked(batch) == (1000, True)
+    path = f"/api/v1/links/{world.goal(goal)['link']['id']}"
+    assert "more than 1000 links" in world.act("reopen", goal, 409)["detail"]
+    assert world.goal(goal)["status"] == "closed"
+    one = world.gateway.fleet.one("UPDATE link SET state = 'paused' WHERE id = (SELECT max(id) FROM link WHERE batch_id = %s) RETURNING "
+                                  "public_id::text", batch)
+    assert world.act("reopen", goal)["link"]["state"] == "active"
+    assert world.asked(batch) == (1000, True)
+    world.call("PATCH", f"/api/v1/links/{one}", {"state": "active"}, expect=409)
+    world.call("PATCH", path, {"state": "paused"}, expect=200)
+    world.call("PATCH", f"/api/v1/links/{one}", {"state": "active"}, expect=200)
+
+
 def test_a_close_sent_twice_by_one_key_closes_once(world):
     goal = world.key_result(None, 50)
     answers = [world.call("POST", f"/api/v1/goals/{goal}/close", {"value": "60"}, expect=200, Idempotency_Key="once") for _ in range(2)]

@@ -219,8 +219,11 @@ static int goal_reopen(struct gw_call *c)
     if (status)
         return status;
     snprintf(ids, sizeof ids, "{%s}", goal);
-    if (!gw_exec(c, sql, GS_WITH(goal)) || !gw_links_go_on(c, ids) || !gw_goal_activity(c, goal, "reopened", NULL) ||
-        !gw_note(c, GW_GOAL_REOPENED, goal, NULL))
+    if (!gw_exec(c, sql, GS_WITH(goal)))
+        return gw_status(c);
+    if ((status = gw_links_go_on(c, ids)) != 0)
+        return status;
+    if (!gw_goal_activity(c, goal, "reopened", NULL) || !gw_note(c, GW_GOAL_REOPENED, goal, NULL))
         return gw_status(c);
     status = gw_scores_settle(c, ids);
     return status ? status : gw_goal_show(c, 200, goal);

@@ -327,7 +327,7 @@ static int edit_state(struct gw_call *c, const struct gw_link *l)
     if (!gw_exec(c, sql, GS_WITH(l->id, state, gw_text(c, "/paused_reason"))) ||
         !audit_link(c, active ? "link.resumed" : "link.paused", l->id) || (active && !gw_link_ask(c, l->id)))
         return gw_status(c);
-    return 0;
+    return active ? gw_link_need_room(c, l->id) : 0;
 }
 
 static int link_edit(struct gw_call *c)
