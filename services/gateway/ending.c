@@ -185,7 +185,6 @@ static bool audit_links(struct gw_call *c, const PGresult *links, const char *ac
     return true;
 }
 
-/* Private goals' too, where the caller may end them with what stands above. */
 bool gw_links_stop(struct gw_call *c, const char *goals, enum gs_goal_status how)
 {
     static const char sql[] =
