@@ -3,6 +3,7 @@
 
 #include "common/mem.h"
 #include "common/str.h"
+#include "services/cli/groups.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,50 @@ static bool global_switch(struct cli *c, const char *arg)
     return true;
 }
 
+static bool takes_any(const struct cli *c)
+{
+    return c->command && c->command->options == cli_any_option;
+}
+
+/* --server and --token-file: before the command, and among the options of one that takes any. GS_GONE: it is neither.
+ */
+static enum gs_rc global_option(struct cli *c, int argc, char **argv, int *i)
+{
+    const struct {
+        const char *name;
+        const char **target;
+    } options[] = {{"--server", &c->server}, {"--token-file", &c->token_file}};
+
+    for (size_t k = 0; k < sizeof(options) / sizeof(options[0]); k++) {
+        size_t len = strlen(options[k].name);
+        const char *rest = argv[*i] + len;
+        if (!gs_str_starts(argv[*i], options[k].name) || (*rest && *rest != '='))
+            continue;
+        *options[k].target = *rest ? rest + 1 : *i + 1 < argc ? argv[++*i] : "";
+        if (**options[k].target)
+            return GS_OK;
+        (void)cli_fail(c, CLI_USAGE, "%s needs a value", options[k].name);
+        return GS_REJECT;
+    }
+    return GS_GONE;
+}
+
+/* Whether a value is missing only the option's meaning tells: "--all", "--private" and "--private false" are all right.
+ */
+static enum cli_exit take_any_option(struct cli *c, int argc, char **argv, int *i)
+{
+    char *name = argv[*i] + 2, *value = strchr(name, '=');
+
+    if (value)
+        *value++ = '\0';
+    else if (*i + 1 < argc && !gs_str_starts(argv[*i + 1], "--") && !gs_str_eq(name, "all"))
+        value = argv[++*i];
+    if (c->n_given == CLI_OPTIONS_MAX)
+        return cli_fail(c, CLI_USAGE, "more than %d options are given", CLI_OPTIONS_MAX);
+    c->given[c->n_given++] = (struct cli_given){name, value ? value : ""};
+    return CLI_OK;
+}
+
 static enum cli_exit take_option(struct cli *c, int argc, char **argv, int *i)
 {
     const char *name = argv[*i] + 2, *equals = strchr(name, '=');
@@ -42,6 +87,9 @@ static enum cli_exit take_option(struct cli *c, int argc, char **argv, int *i)
     const struct cli_option *o = find_option(c->command, name, len);
     const char *value = equals ? equals + 1 : NULL;
 
+    if (!o && (gs_str_starts(name, "server") || gs_str_starts(name, "token-file")))
+        return cli_fail(c, CLI_USAGE, "--%.*s stands before the command: goalsync --server URL --token-file FILE %s",
+                        (int)len, name, full_name(c));
     if (!o)
         return cli_fail(c, CLI_USAGE, "%s has no option --%.*s; `goalsync %s --help` lists them", full_name(c),
                         (int)len, name, full_name(c));
@@ -62,10 +110,10 @@ static enum cli_exit take_option(struct cli *c, int argc, char **argv, int *i)
 
 static enum cli_exit take_argument(struct cli *c, const char *arg)
 {
-    int allowed = c->command->arguments[0] ? 1 : 0;
+    int allowed = takes_any(c) ? CLI_ARGUMENTS_MAX : c->command->arguments[0] ? 1 : 0;
 
     for (const char *p = c->command->arguments; *p; p++)
-        allowed += *p == ' ';
+        allowed += !takes_any(c) && *p == ' ';
     if (c->n_arguments >= allowed)
         return cli_fail(c, CLI_USAGE, "\"%s\" is one argument too many; usage: goalsync %s %s", arg, full_name(c),
                         c->command->arguments);
@@ -93,12 +141,30 @@ static enum cli_exit check_complete(struct cli *c)
     return CLI_OK;
 }
 
+/* With a server the words name its operation: that of a command of ours, or any other of the same form. */
+static int choose_remote(struct cli *c, int argc, char **argv)
+{
+    const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
+    bool alone;
+
+    if (cli_api_name(c, argv[0], command, c->operation, sizeof(c->operation), &alone) != CLI_OK)
+        return -1;
+    for (const struct cli_group *g = cli_groups; g->name; g++)
+        if (g->commands == cli_api_commands)
+            c->group = g;
+    c->command = cli_api_commands;
+    c->arguments[c->n_arguments++] = c->operation;
+    return alone ? 1 : 2;
+}
+
 /* The group, then the command unless the group is one itself. Returns how many words that took, or -1. */
 static int choose(struct cli *c, int argc, char **argv)
 {
     for (const struct cli_group *g = cli_groups; g->name; g++)
         if (gs_str_eq(g->name, argv[0]))
             c->group = g;
+    if (c->server && (!c->group || c->group->commands != cli_api_commands))
+        return choose_remote(c, argc, argv);
     if (!c->group) {
         (void)cli_fail(c, CLI_USAGE, "there is no command \"%s\"; `goalsync help` lists them", argv[0]);
         return -1;
@@ -134,8 +200,10 @@ static enum cli_exit take_all(struct cli *c, int argc, char **argv)
             only_arguments = true;
         else if (global_switch(c, argv[i]))
             continue;
+        else if (takes_any(c) && global_option(c, argc, argv, &i) != GS_GONE)
+            rc = c->code;
         else if (gs_str_starts(argv[i], "--"))
-            rc = take_option(c, argc, argv, &i);
+            rc = takes_any(c) ? take_any_option(c, argc, argv, &i) : take_option(c, argc, argv, &i);
         else
             rc = cli_fail(c, CLI_USAGE, "\"%s\" is no option; options begin with two dashes", argv[i]);
     }
@@ -147,9 +215,11 @@ enum cli_exit cli_parse(struct cli *c, int argc, char **argv)
     int used;
     enum cli_exit rc;
 
-    while (argc > 0 && global_switch(c, argv[0])) {
-        argc--;
-        argv++;
+    for (int i = 0; argc > 0 && (global_switch(c, argv[0]) || global_option(c, argc, argv, &i) != GS_GONE); i = 0) {
+        if (c->code != CLI_OK)
+            return c->code;
+        argc -= i + 1;
+        argv += i + 1;
     }
     if (argc > 0 && gs_str_eq(argv[0], "help")) {
         c->help = true;

@@ -73,6 +73,8 @@ struct cli {
     const char *arguments[CLI_ARGUMENTS_MAX];
     int n_arguments;
     bool json, help;
+    const char *server, *token_file; /* --server, --token-file; null when not given */
+    char operation[128];             /* the command's name at the server, when one is given */
     PGconn *db;
     rd_kafka_t *kafka;
     char org[CLI_ID_TEXT]; /* chosen by cli_org() */
@@ -101,6 +103,13 @@ struct cli_range {
 enum cli_exit cli_opt_int(struct cli *c, const char *name, struct cli_range range, int64_t *ret) GS_MUST_CHECK;
 /* One of a space-separated list of words; null when not given. Dashes become underscores. */
 enum cli_exit cli_opt_word(struct cli *c, const char *name, const char *words, const char **ret) GS_MUST_CHECK;
+
+/* The options of a command that takes any: what they mean is found out when it runs. A value may be null. */
+extern const struct cli_option cli_any_option[];
+/* The API's operation of the same meaning as a command; command is "" for a group alone. Sets *ret_alone when the group
+ * alone is the command. */
+enum cli_exit cli_api_name(struct cli *c, const char *group, const char *command, char *dst, size_t size,
+                           bool *ret_alone) GS_MUST_CHECK;
 
 /* ---- command.c ---- */
 

@@ -6,6 +6,7 @@
 #include "common/pg.h"
 #include "common/str.h"
 #include "common/vault.h"
+#include "services/cli/api.h"
 #include "services/cli/groups.h"
 
 #include <stdarg.h>
@@ -24,6 +25,7 @@ const struct cli_group cli_groups[] = {
     {"sync", "ask sources now instead of at their next slot", cli_sync_commands},
     {"status", "is the fleet healthy: lag, late slots, failing links", cli_status_commands},
     {"audit", "who did what, and the proof that nothing of it was changed", cli_audit_commands},
+    {"api", "every operation of the gateway, by its own description", cli_api_commands},
     {0},
 };
 
@@ -81,6 +83,7 @@ static void print_env(void)
                                   gs_vault_env[GS_IN_BOUNDARY],
                                   gs_vault_env[GS_CROSS_BOUNDARY],
                                   gs_vault_env[GS_THIRD_PARTY],
+                                  cli_api_env,
                                   NULL};
 
     gs_env_print(all, stdout);
@@ -96,7 +99,10 @@ static void help_all(void)
     for (const struct cli_group *g = cli_groups; g->name; g++)
         printf("  %-12s %s\n", g->name, g->help);
     printf("\nEverywhere: --json for machines, --help for details and examples. Also: goalsync help, --version, --env\n"
-           "(the settings, which come from the environment).\n\n%s",
+           "(the settings, which come from the environment).\n\n"
+           "goalsync --server URL --token-file FILE COMMAND ... does it through the gateway's API instead, as "
+           "`goalsync api`\n"
+           "does: the operation of the same name there (goal list: goal_list), with that operation's options.\n\n%s",
            exit_codes);
 }
 
@@ -147,6 +153,12 @@ void cli_help(const struct cli *c)
 
 /* ---- the run ---- */
 
+/* An operation of the API: the server knows what it takes. */
+static bool explains_itself(const struct cli *c)
+{
+    return c->command && c->command->options == cli_any_option && c->n_arguments > 0;
+}
+
 static enum cli_exit run(struct cli *c, int argc, char **argv)
 {
     enum cli_exit rc;
@@ -160,7 +172,7 @@ static enum cli_exit run(struct cli *c, int argc, char **argv)
         return CLI_OK;
     }
     rc = cli_parse(c, argc - 1, argv + 1);
-    if (rc == CLI_OK && c->help)
+    if (rc == CLI_OK && c->help && !explains_itself(c))
         cli_help(c);
     else if (rc == CLI_OK)
         rc = c->command->run(c);
