@@ -21,6 +21,7 @@ extern const struct gw_op gw_ops_lifecycle[];
 extern const struct gw_op gw_ops_copy[];
 extern const struct gw_op gw_ops_task[];
 extern const struct gw_op gw_ops_transfer[];
+extern const struct gw_op gw_ops_sheet[];
 extern const struct gw_op gw_ops_webhook[];
 
 #endif

@@ -13,7 +13,7 @@ static const char names_sql[] =
     "WITH e AS (SELECT x, n, left(regexp_replace(x->>'period', '[[:cntrl:]]', '?', 'g'), 100) AS period FROM "
     "jsonb_array_elements(coalesce($1::jsonb->'goals', $1::jsonb)) WITH ORDINALITY t(x, n)) "
     "SELECT ((e.x - "
-    "'{ref,owners,viewers,delegate,check_in_owner,teams,period,value,status,score,tasks,link}'::text[]) || CASE "
+    "'{ref,id,owners,viewers,delegate,check_in_owner,teams,period,value,status,score,tasks,link}'::text[]) || CASE "
     "WHEN e.x ? 'owners' THEN jsonb_build_object('owner_ids', coalesce(w.owners, '[]')) ELSE '{}' END || CASE WHEN "
     "e.x ? 'viewers' THEN jsonb_build_object('viewer_ids', coalesce(w.viewers, '[]')) ELSE '{}' END || CASE WHEN "
     "w.delegate IS NOT NULL THEN jsonb_build_object('delegate_id', w.delegate) ELSE '{}' END || CASE WHEN "

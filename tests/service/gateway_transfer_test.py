@@ -196,3 +196,175 @@ def test_closed_goals_come_closed(world):
     assert world.state(ids[1])[1] == "postponed"
     document = copy.deepcopy(export(world))
     assert {g["title"]: (g["status"], g["score"]) for g in document["goals"]} == {"A": ("closed", "0.8"), "B": ("postponed", None)}
+
+
+# ---- sheets
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def import_csv(world, text, by="owner", expect=200, **query):
+    path = f"/api/v1/organisations/{world.org}/goal-imports?" + "&".join(f"{k}={v}" for k, v in query.items())
+    body = text if isinstance(text, bytes) else text.encode()
+    kind = XLSX if body[:2] == b"PK" else "text/csv"
+    return world.gateway.call("POST", path, body, world.tokens[by], {"Content-Type": kind}).expect(expect).json
+
+
+def export_sheet(world, by="owner", **query):
+    path = f"/api/v1/organisations/{world.org}/goal-exports?" + "&".join(f"{k}={v}" for k, v in query.items())
+    return world.call("GET", path, by=by, expect=200).body
+
+
+def outcomes(report):
+    return [row["outcome"] for row in report["rows"]]
+
+
+def of_title(world, title):
+    return world.gateway.fleet.one("SELECT public_id::text FROM goal WHERE org_id = %s AND title = %s", world.org.row, title)
+
+
+def test_a_sheet_becomes_goals_parents_first(world):
+    world.person("ada")
+    report = import_csv(world, f"""\ufeffTitle;Object Type;Owner Email;Aligned To;Weight;Start Date;Due date;Start;Target;Current;Tags;Progress Mode\r
+"Close ""big"" deals; fast";Key Result;{address(world, 'ada')};Grow;60;2020-01-01;31.12.2020;15;35;20;a, b;manual\r
+Grow;Objective;Ada <{address(world, 'ada').upper()}>;;;2020-01-01;12/31/2020;;;;;Roll up\r
+\r
+Hire;initiative;;Grow;;2020-01-01;2020-12-31;;1.000,5;;;\r
+""")
+    assert outcomes(report) == ["created"] * 3 and [row["row"] for row in report["rows"]] == [2, 3, 5], report
+    first = world.goal(report["rows"][0]["goal_id"])
+    assert first["title"] == 'Close "big" deals; fast' and first["owner_ids"] == [world.people["ada"]] and first["tags"] == ["a", "b"]
+    assert (first["metric"], first["start"], first["target"], first["ends_on"]) == ("increase", "15", "35", "2020-12-31")
+    assert world.state(first["id"]) == ("25.0000", "at_risk", "20")
+    assert [(p["title"], p["weight"]) for p in first["parents"]] == [("Grow", "60.00")]
+    assert world.state(of_title(world, "Grow"))[0] == "25.0000"
+    assert world.goal(of_title(world, "Hire"))["target"] == "1000.5"
+
+
+def test_a_sheet_imported_again_updates(world):
+    world.person("ada")
+    rows = f"Title,Type,Owner,External ID,Target value,Current value,Parent\nA,objective,{address(world, 'ada')},,10,{{a}},\n" \
+           "B,key result,,v-2,10,4,A\n"
+    assert outcomes(import_csv(world, rows.format(a=5))) == ["created", "created"]
+    assert outcomes(import_csv(world, rows.format(a=5))) == ["skipped", "skipped"]
+    report = import_csv(world, rows.format(a=6).replace("\nB", "\nRenamed"))
+    assert outcomes(report) == ["updated", "updated"] and count(world) == 2
+    assert world.state(of_title(world, "A"))[2] == "6" and of_title(world, "Renamed") == report["rows"][1]["goal_id"]
+    # Who may not edit is told so, row by row.
+    world.person("ben")
+    report = import_csv(world, rows.format(a=7), by="ben")
+    assert outcomes(report) == ["refused", "refused"] and "may not edit" in report["rows"][0]["messages"][0]
+    assert world.state(of_title(world, "A"))[2] == "6"
+
+
+def test_a_refused_row_stops_others_only_where_that_is_said(world):
+    sheet = "Title,Owner,Target value,Start value,Metric,Period,Parent,End date\n" \
+            "Good,,,,,,,\n,,,,,,,2026-01-01\nNo number,,ten,,,,,\nSame,,5,5,increase,,,\nNobody,who@example.org,,,,,,\nWhen,,,,,No such,,\n" \
+            "Good,,,,,,,\nDay,,,,,,,03/04/2026\nRound,,,,,,Trip,\nTrip,,,,,,Round,\nChild,,,,,,Same,\nLost,,,,,,Nowhere,\n"
+    problem = import_csv(world, sheet, expect=422, all_or_nothing="true")
+    assert [e["pointer"] for e in problem["errors"]][0] == "/rows/3" and count(world) == 0
+    dry = import_csv(world, sheet, dry_run="true", all_or_nothing="true")
+    assert count(world) == 0
+    report = import_csv(world, sheet)
+    assert outcomes(dry) == outcomes(report) and [r["messages"] for r in dry["rows"]] == [r["messages"] for r in report["rows"]]
+    assert outcomes(report) == ["created"] + ["refused"] * 9 + ["created"] * 2
+    said = [" ".join(row["messages"]) for row in report["rows"]]
+    for i, words in [(1, "needs a title"), (2, "no number"), (3, "the same"), (4, "who@example.org"), (5, "No such"), (6, "as row 2"),
+                     (7, "no day"), (8, "circle"), (9, "circle"), (10, "row 5"), (11, "no parent")]:
+        assert words in said[i], (i, said[i])
+    given = import_csv(world, "Title,Owner\nNobody,who@example.org\n", fallback_owner=address(world, "owner"))
+    assert outcomes(given) == ["created"] and "fallback" in given["rows"][0]["messages"][0]
+    assert world.goal(given["rows"][0]["goal_id"])["owner_ids"] == [world.people["owner"]]
+
+
+@pytest.mark.parametrize("format", ["csv", "xlsx"])
+def test_an_exported_sheet_is_imported_as_it_was(world, gateway, format):
+    small_graph(world)
+    tricky = ["=1+1", "'=1+1", "-5", "@x", "+49 30", "''-x", "'quoted'", "a,b;c\t\"d\"\ne", " - "]
+    for title in tricky:
+        world.create("T", description=title, kind="project")
+        world.gateway.fleet.sql("UPDATE goal SET title = %s WHERE title = 'T' AND org_id = %s", "t" + title, world.org.row)
+    world.check_in(world.create("Exact", kind="key_result", metric="reach", target="99999999999999999999.999999999999999999", **PAST), "-0.1")
+    sheet = export_sheet(world, format=format)
+    assert outcomes(import_csv(world, sheet)) == ["skipped"] * 15
+    there = World(gateway)
+    for name in ("ada", "ben"):
+        there.person(name)
+    for name in ("ada", "ben"):
+        gateway.fleet.sql("UPDATE person SET email = %s WHERE public_id = %s", address(world, name), there.people[name])
+    report = import_csv(there, sheet)
+    assert outcomes(report) == ["created"] * 15 and not [m for row in report["rows"] for m in row["messages"]]
+    old, new = export(world), export(there)
+    for document in (old, new):
+        for goal in document["goals"]:
+            goal["tasks"] = []  # a sheet has a row each for goals only
+            if goal["title"] in ("Project", "Top"):  # and their values are the tasks'
+                goal["value"] = goal["status"] = None
+    assert without_ids(new) == without_ids(old)
+    actions = [a["action"] for a in gateway.pages(f"/api/v1/organisations/{there.org}/audit", there.token)]
+    assert actions.count("goals.imported") == 1
+
+
+def test_an_export_is_harmless_and_filtered(world):
+    world.create('=HYPERLINK("https://evil.example")', kind="project")
+    world.create("Key", kind="key_result", metric="increase", start="-5", target="5")
+    text = export_sheet(world, format="csv", kind="project").decode("utf-8-sig")
+    assert "'=HYPERLINK" in text and "Key" not in text and text.count("\r\n") == 2
+    assert ",-5,5," in export_sheet(world, kind="key_result").decode()
+
+
+def test_sheets_of_other_programs_are_read(world, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    import datetime
+    book = openpyxl.Workbook()
+    notes = book.active
+    notes.title = "Notes"
+    notes["A1"] = "Read me"
+    sheet = book.create_sheet("OKRs")
+    sheet.append(["Fill in from row 3 on"])
+    sheet.append(["Objective title", "Type", "Start date", "End date", "Progress", "Target", "Parent row", "Private"])
+    sheet.append(["Über & <alles>", "Objective", datetime.date(2024, 2, 29), datetime.datetime(2024, 12, 31, 13, 0), 0.25, None, None, False])
+    sheet.append(["Measured", "Key Result", datetime.date(2024, 1, 1), datetime.date(2024, 3, 1), None, 0.1 + 0.2, 3, True])
+    sheet["E3"].number_format = "0%"
+    sheet["G5"] = "=1+1"
+    book.save(tmp_path / "in.xlsx")
+    file = (tmp_path / "in.xlsx").read_bytes()
+    assert "names the columns" in import_csv(world, file, expect=422)["detail"]
+    assert "Nowhere" in import_csv(world, file, expect=422, sheet="Nowhere")["detail"]
+    report = import_csv(world, file, sheet="okrs")
+    assert outcomes(report) == ["created", "refused"] and "private" in str(report["rows"][1]["messages"])
+    goal = world.goal(report["rows"][0]["goal_id"])
+    assert (goal["title"], goal["starts_on"], goal["ends_on"], goal["value"]) == ("Über & <alles>", "2024-02-29", "2024-12-31", "25")
+    sheet["H4"] = "no"
+    book.save(tmp_path / "in.xlsx")
+    report = import_csv(world, (tmp_path / "in.xlsx").read_bytes(), sheet="OKRs")
+    assert outcomes(report) == ["skipped", "created"]
+    goal = world.goal(report["rows"][1]["goal_id"])
+    assert goal["target"] == "0.3" and [p["title"] for p in goal["parents"]] == ["Über & <alles>"]
+    # And they read ours.
+    (tmp_path / "out.xlsx").write_bytes(export_sheet(world, format="xlsx"))
+    rows = list(openpyxl.load_workbook(tmp_path / "out.xlsx").active.values)
+    assert rows[0][3] == "Title" and {row[3] for row in rows[1:]} == {"Über & <alles>", "Measured"}
+    assert [row[rows[0].index("Target value")] for row in rows[1:]] == [None, 0.3]
+
+
+def test_hostile_sheets_are_refused_with_a_sentence(world):
+    import io
+    import zipfile
+
+    def packed(**parts):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as z:
+            for name, text in parts.items():
+                z.writestr(name.replace("__", "/").replace("_xml", ".xml"), text)
+        return file.getvalue()
+    bomb = b"<a>" + b" " * (60 << 20) + b"</a>"
+    entities = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">]><workbook>&a;</workbook>'
+    for body, words in [(packed(x="y"), "no XLSX workbook"), (packed(xl__workbook_xml=bomb), "unpacks to more"),
+                        (packed(xl__workbook_xml=entities), "entities"), (packed(xl__workbook_xml="<a>"), "no XML"),
+                        (packed(xl__workbook_xml="<a/>"), "no sheet"), (b"PK\x03\x04nonsense", "cannot be unpacked"),
+                        (b"Title\n\xff\n", "not UTF-8"), (b"Title\n\"open\n", "none ends it"), (b"Title\n\"a\"b\n", "closing quotation mark"),
+                        (b"Title\n" + b"x\n" * 6000, "rows"), (b"Title\n" + b"x" * 50000, "bytes"), (b"a,b\n1,2\n", "names the columns")]:
+        problem = import_csv(world, body, expect=422)
+        assert words in problem["detail"], problem
+    assert count(world) == 0
