@@ -5,6 +5,13 @@
 #include "services/gateway/call.h"
 
 extern const struct gw_op gw_ops_audit[];
+extern const struct gw_op gw_ops_connection[];
+extern const struct gw_op gw_ops_integration[];
+extern const struct gw_op gw_ops_organisation[];
+extern const struct gw_op gw_ops_period[];
+extern const struct gw_op gw_ops_person[];
+extern const struct gw_op gw_ops_team[];
+extern const struct gw_op gw_ops_tenant[];
 extern const struct gw_op gw_ops_auth[];
 extern const struct gw_op gw_ops_link[];
 extern const struct gw_op gw_ops_meta[];
@@ -19,9 +26,9 @@ extern const struct gw_op gw_ops_feed[];
 extern const struct gw_op gw_ops_goal[];
 extern const struct gw_op gw_ops_lifecycle[];
 extern const struct gw_op gw_ops_copy[];
+extern const struct gw_op gw_ops_sheet[];
 extern const struct gw_op gw_ops_task[];
 extern const struct gw_op gw_ops_transfer[];
-extern const struct gw_op gw_ops_sheet[];
 extern const struct gw_op gw_ops_webhook[];
 
 #endif
