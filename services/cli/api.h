@@ -99,6 +99,8 @@ enum {
 unsigned api_types(struct api *a, uint32_t schema);
 /* A member of the schema or of its alternatives: "enum", "items", "format". */
 uint32_t api_keyword(struct api *a, uint32_t schema, const char *keyword);
+/* Is it, or is one of its members, a password? Then its value comes from a file. */
+bool api_is_secret(struct api *a, uint32_t schema);
 const char *api_text(const struct gs_json *j, uint32_t object, const char *key); /* "" when it has none */
 
 void api_usage(struct api *a, const struct api_option *o, char *dst, size_t size); /* "--value NUMBER" */

@@ -1,15 +1,14 @@
 /* A command line as a request: each value goes where the description says, as the type it says. */
-#include "common/backoff.h"
 #include "common/mem.h"
 #include "common/str.h"
 #include "services/cli/api.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include <openssl/rand.h>
 
@@ -38,6 +37,26 @@ static const char *body_file(const struct cli *c, const struct api_operation *o)
 static bool is_ours(const char *name)
 {
     return api_names_equal(name, "all") || api_names_equal(name, "body") || api_names_equal(name, "body-file");
+}
+
+enum { SECRET_MAX = 256 << 10 };
+
+static enum cli_exit read_file(struct api *a, const char *path, struct gs_buf *body)
+{
+    FILE *file = gs_str_eq(path, "-") ? stdin : fopen(path, "rbe");
+    char chunk[16384];
+    bool failed;
+
+    if (!file)
+        return cli_fail(a->c, CLI_USAGE, "%s cannot be read: %s", path, strerror(errno));
+    for (size_t n; !body->overflow && (n = fread(chunk, 1, sizeof(chunk), file)) > 0;)
+        gs_buf_append(body, chunk, n);
+    failed = ferror(file);
+    if (file != stdin)
+        fclose(file);
+    if (failed)
+        return cli_fail(a->c, CLI_USAGE, "%s cannot be read", path);
+    return body->overflow ? cli_fail(a->c, CLI_USAGE, "%s has more than %zu bytes", path, body->ceiling) : CLI_OK;
 }
 
 /* ---- values ---- */
@@ -144,10 +163,33 @@ static enum cli_exit put_array(struct api *a, struct gs_buf *b, const struct api
     return CLI_OK;
 }
 
+/* Command lines are seen by every process of the machine: a secret is in none, and in no error. */
+static enum cli_exit put_secret(struct api *a, struct gs_buf *b, const struct api_option *o)
+{
+    const char *path = given(a->c, o, 0);
+    enum cli_exit rc;
+    struct gs_buf text;
+
+    gs_buf_init(&text, SECRET_MAX);
+    rc = read_file(a, path, &text);
+    while (rc == CLI_OK && text.len && isspace((unsigned char)text.data[text.len - 1]))
+        text.data[--text.len] = '\0';
+    if (rc == CLI_OK && (text.len == 0 || memchr(text.data, 0, text.len) ||
+                         !put_scalar(a, b, o->schema, api_types(a, o->schema) & (API_STRING | API_OBJECT), text.data)))
+        rc = cli_fail(a->c, CLI_USAGE, "%s: what %s holds is not accepted; it must be %s", o->name, path,
+                      api_types(a, o->schema) & API_OBJECT ? "a JSON object of its members" : "the secret alone");
+    if (text.data)
+        gs_wipe(text.data, text.cap);
+    gs_buf_done(&text);
+    return rc;
+}
+
 static enum cli_exit put_member(struct api *a, struct gs_buf *b, const struct api_option *o)
 {
     unsigned types = api_types(a, o->schema);
 
+    if (api_is_secret(a, o->schema) && !given(a->c, o, 1))
+        return put_secret(a, b, o);
     if (types & API_ARRAY)
         return put_array(a, b, o);
     if (given(a->c, o, 1))
@@ -331,24 +373,6 @@ static const char *type_by_name(struct api *a, const struct api_operation *o, co
     return o->body_type;
 }
 
-static enum cli_exit read_body(struct api *a, const char *path, struct gs_buf *body)
-{
-    FILE *file = gs_str_eq(path, "-") ? stdin : fopen(path, "rbe");
-    char chunk[16384];
-    bool failed;
-
-    if (!file)
-        return cli_fail(a->c, CLI_USAGE, "%s cannot be read: %s", path, strerror(errno));
-    for (size_t n; !body->overflow && (n = fread(chunk, 1, sizeof(chunk), file)) > 0;)
-        gs_buf_append(body, chunk, n);
-    failed = ferror(file);
-    if (file != stdin)
-        fclose(file);
-    if (failed)
-        return cli_fail(a->c, CLI_USAGE, "%s cannot be read", path);
-    return body->overflow ? cli_fail(a->c, CLI_USAGE, "%s has more than %d bytes", path, API_BODY_MAX) : CLI_OK;
-}
-
 static enum cli_exit put_members(struct api *a, const struct api_operation *o, struct api_filled *f)
 {
     int n = 0;
@@ -377,7 +401,7 @@ static enum cli_exit fill_body(struct api *a, const struct api_operation *o, str
     if (path) {
         f->has_body = true;
         f->type = type_by_name(a, o, path);
-        return read_body(a, path, &f->body);
+        return read_file(a, path, &f->body);
     }
     return o->takes_body ? put_members(a, o, f) : CLI_OK;
 }

@@ -127,6 +127,20 @@ static const char *keyword_text(struct api *a, uint32_t schema, const char *keyw
     return gs_json_at_type(a->doc, at) == GS_JSON_STRING ? gs_json_at_text(a->doc, at, &len) : "";
 }
 
+bool api_is_secret(struct api *a, uint32_t schema)
+{
+    uint32_t members = api_keyword(a, schema, "properties");
+
+    if (gs_str_eq(keyword_text(a, schema, "format"), "password"))
+        return true;
+    if (gs_json_at_type(a->doc, members) != GS_JSON_OBJECT)
+        return false;
+    for (uint32_t at = gs_json_first(a->doc, members); at != GS_JSON_NONE; at = gs_json_next(a->doc, members, at))
+        if (gs_str_eq(keyword_text(a, at, "format"), "password"))
+            return true;
+    return false;
+}
+
 /* ---- operations ---- */
 
 bool api_names_equal(const char *given, const char *name)
@@ -349,6 +363,9 @@ static const char *placeholder(struct api *a, uint32_t schema)
     const char *format = keyword_text(a, schema, "format");
     unsigned types = api_types(a, schema);
 
+    if (api_is_secret(a, schema))
+        return "FILE";
+
     for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
         if (gs_str_eq(formats[i][0], format) && !(types & API_ARRAY))
             return formats[i][1];
@@ -388,10 +405,13 @@ static void help_line(const char *usage, const char *text, const char *more)
 static void help_option(struct api *a, const struct api_option *o)
 {
     unsigned types = api_types(a, o->schema);
-    char usage[256], more[64];
+    char usage[256], more[128];
 
     api_usage(a, o, usage, sizeof(usage));
-    snprintf(more, sizeof(more), "%s%s%s", o->required ? " (required)" : "",
+    snprintf(more, sizeof(more), "%s%s%s%s", o->required ? " (required)" : "",
+             !api_is_secret(a, o->schema) ? ""
+             : types & API_OBJECT         ? " (a file with its JSON, \"-\" for standard input)"
+                                          : " (a file that holds it, \"-\" for standard input)",
              types & API_ARRAY ? " (may be repeated)" : "", types & API_NULL ? " (null: none)" : "");
     help_line(usage, o->help, *o->help ? more : *more ? more + 1 : "");
 }

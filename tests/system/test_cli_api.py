@@ -373,6 +373,23 @@ def test_answers_that_are_none(trouble):
     assert trouble(*POST).out == "a,b\n"
 
 
+def test_secrets_come_from_files(trouble, tmp_path):
+    """Whatever is a password, or holds one, by the description."""
+    members = {"secret": {"anyOf": [{"$ref": "#/components/schemas/Secret"}, {"type": "null"}]}, "key": {"type": "string", "format": "password"}}
+    Trouble.document = {"paths": {"/x": {"post": {"operationId": "door_make", "summary": "A door", "requestBody": {
+        "content": {"application/json": {"schema": {"type": "object", "properties": members}}}}}}},
+        "components": {"schemas": {"Secret": {"type": "object", "properties": {"password": {"type": "string", "format": "password"}}}}}}
+    (tmp_path / "secret").write_text('{"password": "canary"}\n')
+    (tmp_path / "key").write_text("canary key\n")
+    Trouble.plan = [(201, {}, b'{"id": 1}')]
+    trouble.api("door_make", "--secret", tmp_path / "secret", "--key", "-", stdin="canary key\n")
+    assert json.loads(Trouble.asked[0][3]) == {"secret": {"password": "canary"}, "key": "canary key"}
+    assert "canary" not in trouble.refused(1, "api", "door_make", "--secret", tmp_path / "key", says="must be a JSON object").err
+    trouble.refused(1, "api", "door_make", "--key", tmp_path / "none", says="cannot be read")
+    help = trouble.people("door_make", "--help")
+    assert "--secret FILE" in help and "--key FILE" in help
+
+
 def test_an_operation_of_another_version(trouble, document):
     """What this program never heard of, it takes from the description: new operations, kinds of parameters, circles."""
     more = {"operationId": "moon_paint", "summary": "Paint it", "tags": ["moon"], "parameters": [
