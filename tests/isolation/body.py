@@ -11,6 +11,9 @@ Request = namedtuple("Request", "body content_type")
 SPECIAL = {
     "check_in_create": {"note": "x"},
     "goal_postpone": {"period_id": "@period"},
+    "connection_create": {"integration": "postgresql", "settings": {"host": "db.example", "database": "none"},
+                          "secret": {"user": "reader", "password": "x"}},
+    "tenant_admin_appoint": {"email": "owner@example.org"},
     "preview_create": {"settings": {"query": "SELECT 1"}},
     "link_create": {"settings": {"query": "SELECT 1"}},
 }
@@ -36,7 +39,10 @@ class Body:
 
     def of_name(self, name, first):
         """A path parameter behind the first one, `first`: something that belongs to that."""
-        return NAMES.get(name) or getattr(self.world, "make_" + name)(first)
+        if name in NAMES:
+            return NAMES[name]
+        made = getattr(self.world, "make_" + name)(first)
+        return made[1] if isinstance(made, tuple) else made
 
     def of_operation(self, operation, first):
         content = self.resolve(operation.get("requestBody", {})).get("content", {})

@@ -55,6 +55,11 @@ class World:
     def words(self, private):
         return f"{self.number} {PRIVATE if private else SECRET}"
 
+    def make_account(self, _):
+        """Somebody who administers the tenant."""
+        return self.insert("account", issuer="https://issuer.example", subject=f"a{self.number}", email=f"a{self.number}@example.org",
+                           name=self.words(False), tenant_admin=True)
+
     def make_organisation(self, _):
         return self.org, self.org_public
 
@@ -119,6 +124,7 @@ class World:
 
     def prepare_link_push(self, of):
         self.fleet.sql("UPDATE connection SET connector = 'zapier' WHERE id = (SELECT connection_id FROM link WHERE public_id = %s)", of)
+        self.fleet.sql("UPDATE link_batch SET pushed = true WHERE id = (SELECT batch_id FROM link WHERE public_id = %s)", of)
 
     def prepare_goal_resume(self, of):
         self.fleet.sql("UPDATE goal SET kind = 'key_result', mode = 'data_source', override = 'sticky', has_value = true, applied_value = 1 "
@@ -128,6 +134,11 @@ class World:
         self.fleet.sql("UPDATE goal SET status = 'closed', status_by_hand = true WHERE public_id = %s", of)
 
     prepare_goal_reopen = prepare_goal_score = close
+
+    # ---- what would change who the callers are, taken back
+
+    def undo_organisation_join(self, of):
+        self.fleet.sql("DELETE FROM person p USING account a WHERE a.id = p.account_id AND a.subject = 'tenant'")
 
     # ---- what stands behind another thing in a path; `of` is that one's outer id
 
