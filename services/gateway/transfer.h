@@ -32,6 +32,7 @@ int gw_transfer_tell(struct gw_call *c, const char *const *ids, size_t n, bool e
 /* A row of the audit: goals.imported or goals.exported. */
 bool gw_transfer_audit(struct gw_call *c, const char *action, const char *format, size_t goals) GS_MUST_CHECK;
 
+int gw_goal_export(struct gw_call *c); /* the operation goal_export */
 /* "{1,2,3}" */
 void gw_transfer_put_ids(struct gs_buf *b, const char *const *ids, size_t n);
 
