@@ -123,6 +123,7 @@ class World:
         self.link(self.fleet.one("SELECT id FROM goal WHERE public_id = %s", of))
 
     def prepare_link_push(self, of):
+        self.fleet.sql("INSERT INTO org_integration (org_id, connector, enabled) VALUES (%s, 'zapier', true) ON CONFLICT DO NOTHING", self.org)
         self.fleet.sql("UPDATE connection SET connector = 'zapier' WHERE id = (SELECT connection_id FROM link WHERE public_id = %s)", of)
         self.fleet.sql("UPDATE link_batch SET pushed = true WHERE id = (SELECT batch_id FROM link WHERE public_id = %s)", of)
 
