@@ -168,8 +168,16 @@ static int place_in_path(const struct api_operation *o, const char *name)
     return found ? (int)(found - o->path) : -1;
 }
 
-/* Arguments without a name fill what the path names, from left to right. An organisation that comes before another
- * argument may be left out like everywhere. */
+static int missing_in_path(const struct cli *c, const struct api_operation *o)
+{
+    int n = 0;
+
+    for (int i = 0; i < o->n_options; i++)
+        n += o->options[i].place == API_PATH && !is_given(c, o->options[i].name);
+    return n;
+}
+
+/* Arguments without a name fill what the path names, from left to right. */
 static enum cli_exit take_arguments(struct api *a, const struct api_operation *o)
 {
     for (int i = 1; i < a->c->n_arguments; i++) {
@@ -327,9 +335,11 @@ static enum cli_exit run_operation(struct api *a, const char *id)
         api_help(a, &o);
         return CLI_OK;
     }
-    rc = take_arguments(a, &o);
-    if (rc == CLI_OK)
+    /* With too few arguments for all of the path, it is the organisation that was left out. */
+    if (missing_in_path(a->c, &o) > a->c->n_arguments - 1)
         rc = complete_organisation(a, &o);
+    if (rc == CLI_OK)
+        rc = take_arguments(a, &o);
     api_answer_init(&n);
     if (rc == CLI_OK)
         rc = cli_has(a->c, "all") && api_find_option(&o, "cursor") ? ask_all(a, &o, &n) : ask(a, &o, NULL, &n);

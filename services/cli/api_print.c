@@ -65,6 +65,17 @@ static bool is_flat_list(const struct gs_json *j, uint32_t at)
     return true;
 }
 
+static bool is_empty(const struct gs_json *j, uint32_t at)
+{
+    enum gs_json_type type = gs_json_at_type(j, at);
+    size_t len = 1;
+
+    if (type == GS_JSON_STRING)
+        (void)gs_json_at_text(j, at, &len);
+    return type == GS_JSON_MISSING || type == GS_JSON_NULL || len == 0 ||
+           (is_nested(j, at) && gs_json_at_count(j, at) == 0);
+}
+
 /* What a thing is called: people are shown by name, not by everything that is known of them. */
 static uint32_t name_of(const struct gs_json *j, uint32_t at)
 {
@@ -83,7 +94,7 @@ static void put_value(struct gs_buf *b, const struct gs_json *j, uint32_t at)
 
     if (type == GS_JSON_STRING) {
         const char *text = gs_json_at_text(j, at, &len);
-        gs_buf_puts(b, *text ? text : "\"\"");
+        gs_buf_puts(b, *text ? text : "-");
     } else if (type == GS_JSON_NULL || type == GS_JSON_MISSING) {
         gs_buf_puts(b, "-");
     } else if (type == GS_JSON_BOOL) {
@@ -124,9 +135,9 @@ static bool is_told(const struct gs_json *j, uint32_t list, const char *name)
          at = gs_json_next(j, list, at)) {
         uint32_t value = gs_json_member(j, at, name);
         enum gs_json_type type = gs_json_at_type(j, value);
-        if (type == GS_JSON_STRING || type == GS_JSON_NUMBER || type == GS_JSON_BOOL ||
-            (type == GS_JSON_OBJECT && name_of(j, value) != GS_JSON_NONE) ||
-            (is_flat_list(j, value) && gs_json_at_count(j, value) > 0))
+        bool shown = !is_nested(j, value) || is_flat_list(j, value) ||
+                     (type == GS_JSON_OBJECT && name_of(j, value) != GS_JSON_NONE);
+        if (shown && !is_empty(j, value))
             return true;
     }
     return false;
@@ -261,7 +272,7 @@ static void put_record(struct gs_buf *out, const struct gs_json *j, uint32_t rec
 
     for (uint32_t at = gs_json_first(j, record); at != GS_JSON_NONE; at = gs_json_next(j, record, at)) {
         enum gs_json_type type = gs_json_at_type(j, at);
-        if (type == GS_JSON_NULL || (is_nested(j, at) && gs_json_at_count(j, at) == 0))
+        if (is_empty(j, at))
             continue;
         put_label(out, gs_json_key(j, at, &len), indent);
         if (is_table(j, at)) {

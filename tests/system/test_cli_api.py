@@ -221,6 +221,23 @@ def test_a_commands_own_name_reaches_its_operation(someone):
     someone.refused(1, "goal", "list", "--server", someone.url, says="--server stands before the command")
 
 
+def test_the_only_organisation_need_not_stand_in_a_path(someone):
+    listed = someone.api("integration_list", "--all")["items"]
+    name = listed[0]["name"]
+    said = someone.api("integration_get", someone.organisation.id, name)
+    assert someone.api("integration_get", name) == someone.api("integration_get", "--integration", name) == said
+    assert said["name"] == name
+
+
+def test_sheets_go_in_and_out(someone, tmp_path):
+    """Bodies and answers that are no JSON, as the description has them."""
+    sheet = tmp_path / "goals.csv"
+    sheet.write_text("Title\r\nFrom a sheet\r\n")
+    someone.api("goal_import", "--body", sheet)
+    assert [g["title"] for g in someone.api("goal_list")["items"]] == ["From a sheet"]
+    assert "From a sheet" in someone.people("goal_export")
+
+
 # ---- refusals
 
 
