@@ -670,3 +670,37 @@ def test_stopping_and_starting(world):
     acme.enable().expect(200)
     assert acme.gateway.get(path, acme.bob).json["paused"] is None
     assert acme.audit("connection:" + path.rsplit("/", 1)[1]) == ["connection.created", "connection.stopped", "connection.started"]
+
+
+def test_links_that_failed_are_asked_as_soon_as_something_is_better(world, tenant):
+    acme = world.acme()
+    acme.enable().expect(200)
+    path = acme.connect(acme.bob).expect(201).headers["Location"]
+    other = acme.connect(acme.bob).expect(201).json["id"]
+    (well, _), (failing, _), (elsewhere, _) = acme.goal("Well"), acme.goal("Failing", private=True), acme.goal("Elsewhere")
+    acme.link(well, path.rsplit("/", 1)[1])
+    link, _ = acme.link(failing, path.rsplit("/", 1)[1])
+    far, _ = acme.link(elsewhere, other)
+    acme.fleet.sql("UPDATE link SET outcome = 'ok' WHERE org_id = %s", acme.row)
+    acme.fleet.sql("UPDATE link SET outcome = 'denied', failures = 3 WHERE id IN (%s, %s)", link, far)
+
+    def asked():
+        return [row[0] for row in acme.fleet.sql("WITH s AS (DELETE FROM sync_request RETURNING batch_id) SELECT k.id FROM s JOIN link k ON "
+                                                 "k.batch_id = s.batch_id WHERE k.org_id = %s ORDER BY k.id", acme.row)]
+
+    asked()
+    for better in (lambda: acme.gateway.post(f"{path}/reauthenticate", {"secret": LOGIN}, acme.al).expect(200),
+                   lambda: acme.gateway.patch(path, {"settings": {"database": "till"}}, acme.bob).expect(200)):
+        better()
+        assert asked() == [link]
+    acme.gateway.post(f"{path}/stop", {}, acme.bob).expect(200)
+    assert asked() == []
+    acme.press(f"{path}/start", acme.bob).expect(200)
+    assert asked() == [link]
+    # Gates further out open for all of the organisation's.
+    acme.press(f"{acme.path}/integrations/postgresql/disable", acme.al).expect(200)
+    acme.enable().expect(200)
+    assert asked() == [link, far]
+    tenant(integrations="none")
+    tenant(integrations="all")
+    assert asked() == [link, far]
