@@ -95,10 +95,14 @@ int gw_estate_need_none(struct gw_call *c, const char *person, bool only_shared,
 /* ---- handing it over ---- */
 
 /* The other one's place as a co-owner becomes that of the first owner. */
-static const char *const move_goals_sql[] = {
-    "DELETE FROM goal_co_owner o USING goal g WHERE g.id = o.goal_id AND g.owner_id = $1 AND o.person_id = $2",
+static const char drop_place_sql[] =
+    "DELETE FROM goal_co_owner o USING goal g WHERE g.id = o.goal_id AND g.owner_id = $1 AND o.person_id = $2";
+static const char drop_double_sql[] =
     "DELETE FROM goal_co_owner o WHERE o.person_id = $1 AND (EXISTS (SELECT FROM goal g WHERE g.id = o.goal_id AND "
-    "g.owner_id = $2) OR EXISTS (SELECT FROM goal_co_owner x WHERE x.goal_id = o.goal_id AND x.person_id = $2))",
+    "g.owner_id = $2) OR EXISTS (SELECT FROM goal_co_owner x WHERE x.goal_id = o.goal_id AND x.person_id = $2))";
+static const char *const move_goals_sql[] = {
+    drop_place_sql,
+    drop_double_sql,
     "UPDATE goal_co_owner SET person_id = $2 WHERE person_id = $1",
     "UPDATE goal SET owner_id = $2 WHERE owner_id = $1",
 };
