@@ -4,42 +4,20 @@
 #include "services/cli/out.h"
 
 #include "services/fetch/catalogue.h"
-
-#include <string.h>
+#include "services/fetch/systems.h"
 
 /* Of the connector called by the first argument; null with the failure kept. */
 static const struct fetch_entry *find_entry(struct cli *c)
 {
     const struct fetch_entry *e = fetch_catalogue_find(cli_arg(c, 0));
+    const struct fetch_system *s = fetch_systems_find(cli_arg(c, 0));
 
-    if (!e)
+    if (!e && s)
+        (void)cli_fail(c, CLI_REFUSED, "this goalsync has no connector for %s yet", s->label);
+    else if (!e)
         (void)cli_fail(c, CLI_NOT_FOUND, "there is no integration \"%s\"; `goalsync integration list` shows them",
                        cli_arg(c, 0));
     return e;
-}
-
-static void put_text(struct gs_buf *b, const char *name, const char *text)
-{
-    gs_buf_printf(b, "%s\"%s\":", b->len > 1 ? "," : "", name);
-    gs_buf_put_json(b, text, strlen(text));
-}
-
-/* The catalogue as JSON, for joining it with what the database says. */
-static void catalogue_json(struct gs_buf *b)
-{
-    gs_buf_putc(b, '[');
-    for (const struct fetch_entry *e = fetch_catalogue(); e->name; e++) {
-        struct gs_buf one;
-        gs_buf_init(&one, CLI_ERROR_MAX);
-        gs_buf_putc(&one, '{');
-        put_text(&one, "name", e->name);
-        put_text(&one, "label", e->connector->label);
-        put_text(&one, "category", gs_category_dashed(e->category));
-        put_text(&one, "terms", e->connector->terms_url ? e->connector->terms_url : "");
-        gs_buf_printf(b, "%s%s}", b->len > 1 ? "," : "", gs_buf_str(&one));
-        gs_buf_done(&one);
-    }
-    gs_buf_putc(b, ']');
 }
 
 static enum cli_exit run_list(struct cli *c)
@@ -52,16 +30,16 @@ static enum cli_exit run_list(struct cli *c)
     if (rc != CLI_OK)
         return rc;
     gs_buf_init(&catalogue, CLI_OUT_MAX);
-    catalogue_json(&catalogue);
-    CLI_AUTO_RESULT r =
-        cli_query(c,
-                  "SELECT k.name AS integration, k.label, k.category, coalesce(p.allowed, true) AS allowed, "
-                  "coalesce(o.enabled, false) AS enabled, o.terms_accepted_at, k.terms AS terms_url, "
-                  "(SELECT count(*) FROM connection WHERE org_id = $2 AND connector = k.name) AS connections "
-                  "FROM jsonb_to_recordset($1::jsonb) AS k(name text, label text, category text, terms text) "
-                  "LEFT JOIN integration_policy p ON p.connector = k.name "
-                  "LEFT JOIN org_integration o ON o.connector = k.name AND o.org_id = $2 ORDER BY k.label",
-                  CLI_WITH(gs_buf_str(&catalogue), c->org));
+    fetch_catalogue_print_all(&catalogue);
+    CLI_AUTO_RESULT r = cli_query(
+        c,
+        "SELECT k.name AS integration, k.label, replace(k.category, '_', '-') AS category, k.available, "
+        "tenant_allows(k.name) AS allowed, coalesce(o.enabled, false) AS enabled, o.terms_accepted_at, "
+        "k.terms_url, (SELECT count(*) FROM connection WHERE org_id = $2 AND connector = k.name) AS connections "
+        "FROM jsonb_to_recordset($1::jsonb) AS k(name text, label text, category text, available boolean, "
+        "terms_url text) LEFT JOIN org_integration o ON o.connector = k.name AND o.org_id = $2 ORDER BY "
+        "lower(k.label)",
+        CLI_WITH(gs_buf_str(&catalogue), c->org));
     gs_buf_done(&catalogue);
     return r ? cli_print_rows(c, "integrations", r, "This goalsync was built without any integration.") : c->code;
 }
@@ -69,12 +47,11 @@ static enum cli_exit run_list(struct cli *c)
 /* One row of `list`'s shape, after a change. */
 static enum cli_exit show(struct cli *c, const struct fetch_entry *e, const char *org)
 {
-    CLI_AUTO_RESULT r =
-        cli_query(c,
-                  "SELECT $1::text AS integration, coalesce((SELECT allowed FROM integration_policy WHERE connector = "
-                  "$1), true) AS allowed, o.org_id, o.enabled, o.terms_url, o.terms_accepted_at FROM (SELECT) AS one "
-                  "LEFT JOIN org_integration o ON o.connector = $1 AND o.org_id = $2",
-                  CLI_WITH(e->name, org));
+    CLI_AUTO_RESULT r = cli_query(c,
+                                  "SELECT $1::text AS integration, tenant_allows($1) AS allowed, o.org_id, o.enabled, "
+                                  "o.terms_url, o.terms_accepted_at FROM (SELECT) AS one "
+                                  "LEFT JOIN org_integration o ON o.connector = $1 AND o.org_id = $2",
+                                  CLI_WITH(e->name, org));
 
     return r ? cli_print_row(c, r) : c->code;
 }
@@ -129,14 +106,21 @@ static enum cli_exit set_switch(struct cli *c, const struct fetch_entry *e, bool
     if (rc == CLI_OK)
         rc = cli_exec(
             c,
-            "INSERT INTO org_integration AS o (org_id, connector, enabled, terms_url, terms_accepted_at, enabled_by) "
-            "VALUES ($1, $2, $3::boolean, CASE WHEN $3::boolean THEN $4 END, CASE WHEN $3::boolean THEN now() END, "
-            "nullif($5, '')::bigint) "
+            "INSERT INTO org_integration AS o (org_id, connector, enabled, terms_url, terms_version, "
+            "terms_accepted_at, enabled_by) VALUES ($1, $2, $3::boolean, CASE WHEN $3::boolean THEN $4 END, CASE WHEN "
+            "$3::boolean THEN $6 END, CASE WHEN $3::boolean THEN now() END, nullif($5, '')::bigint) "
             "ON CONFLICT (org_id, connector) DO UPDATE SET enabled = EXCLUDED.enabled, "
             "enabled_by = coalesce(EXCLUDED.enabled_by, o.enabled_by), "
             "terms_url = coalesce(EXCLUDED.terms_url, o.terms_url), "
+            "terms_version = coalesce(EXCLUDED.terms_version, o.terms_version), "
             "terms_accepted_at = coalesce(EXCLUDED.terms_accepted_at, o.terms_accepted_at)",
-            CLI_WITH(c->org, e->name, on ? "true" : "false", terms ? terms : "", person));
+            CLI_WITH(c->org, e->name, on ? "true" : "false", terms ? terms : "", person,
+                     fetch_terms_version(e->connector)));
+    if (rc == CLI_OK && on)
+        rc = cli_exec(c,
+                      "INSERT INTO terms_acceptance (org_id, connector, person_id, terms_url, terms_version) VALUES "
+                      "($1, $2, nullif($3, '')::bigint, $4, $5)",
+                      CLI_WITH(c->org, e->name, person, terms ? terms : "", fetch_terms_version(e->connector)));
     if (rc == CLI_OK)
         rc = cli_audit(c, c->org, on ? "integration.enabled" : "integration.disabled", "integration", e->name);
     if (rc == CLI_OK)
