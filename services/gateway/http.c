@@ -20,6 +20,7 @@
 
 #define CONNECTION_BYTES 32768 /* of memory: the request line and all headers must fit */
 #define BACKLOG          1024
+#define SENT_WITHIN_US   1000000 /* of the end: what was answered until then */
 
 struct gw_http {
     struct gw_server *server;
@@ -93,9 +94,14 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
 
 void gw_http_over(struct gw_call *c)
 {
-    atomic_fetch_sub(&c->server->in_flight, 1);
-    gs_metric_add(c->server->in_flight_gauge, -1);
+    struct gw_server *s = c->server;
+
+    gs_metric_add(s->in_flight_gauge, -1);
     gw_call_unref(c);
+    pthread_mutex_lock(&s->over_mutex);
+    if (atomic_fetch_sub(&s->in_flight, 1) == 1)
+        pthread_cond_broadcast(&s->over);
+    pthread_mutex_unlock(&s->over_mutex);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *conn, void **state, enum MHD_RequestTerminationCode why)
@@ -202,12 +208,27 @@ void gw_http_drain(struct gw_http *h)
         close(fd);
 }
 
+/* libmicrohttpd ends connections whose answers it was given, but did not send yet. */
+static void wait_for_answers(struct gw_server *s)
+{
+    int64_t until_us = gs_mono_us() + SENT_WITHIN_US;
+    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
+    int rc = 0;
+
+    pthread_mutex_lock(&s->over_mutex);
+    while (rc == 0 && atomic_load(&s->in_flight) > 0)
+        rc = pthread_cond_clockwait(&s->over, &s->over_mutex, CLOCK_MONOTONIC, &until);
+    pthread_mutex_unlock(&s->over_mutex);
+}
+
 struct gw_http *gw_http_free(struct gw_http *h)
 {
     if (!h)
         return NULL;
-    if (h->daemon)
+    if (h->daemon) {
+        wait_for_answers(h->server);
         MHD_stop_daemon(h->daemon);
+    }
     gw_connections_free(h->connections);
     free(h);
     return NULL;

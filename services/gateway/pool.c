@@ -133,10 +133,10 @@ struct gw_pool *gw_pool_new(struct gw_server *server)
     return p;
 }
 
-struct gw_pool *gw_pool_free(struct gw_pool *p)
+void gw_pool_stop(struct gw_pool *p)
 {
     if (!p)
-        return NULL;
+        return;
     pthread_mutex_lock(&p->mutex);
     p->stopping = true;
     pthread_cond_broadcast(&p->filled);
@@ -146,6 +146,14 @@ struct gw_pool *gw_pool_free(struct gw_pool *p)
         gs_db_free(p->workers[i].db);
         gs_json_free(p->workers[i].json);
     }
+    p->n_workers = 0;
+}
+
+struct gw_pool *gw_pool_free(struct gw_pool *p)
+{
+    if (!p)
+        return NULL;
+    gw_pool_stop(p);
     free(p->workers);
     pthread_cond_destroy(&p->filled);
     pthread_mutex_destroy(&p->mutex);

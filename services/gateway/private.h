@@ -129,6 +129,7 @@ struct gw_http;
 struct gw_http *gw_http_new(struct gw_server *server, struct gs_err *err);
 const char *gw_http_address(const struct gw_http *h);
 void gw_http_drain(struct gw_http *h); /* takes no connection any more */
+/* Waits, a second at most, until what was answered is sent. No connection may sleep any more. */
 struct gw_http *gw_http_free(struct gw_http *h);
 /* The answer can be sent. Any thread. */
 void gw_http_resume(struct gw_call *c);
@@ -155,7 +156,8 @@ struct gw_pool *gw_pool_new(struct gw_server *server);
 bool gw_pool_put(struct gw_pool *p, struct gw_call *c) GS_MUST_CHECK; /* false: full */
 /* One that was answered later: its answer is to be kept. There are as many as connections, at most. */
 bool gw_pool_put_answered(struct gw_pool *p, struct gw_call *c) GS_MUST_CHECK; /* false: it stops */
-/* Calls that still wait are answered 503; returns when no worker runs. */
+/* Calls that still wait are answered 503; returns when no worker runs. From then on there is room for none. */
+void gw_pool_stop(struct gw_pool *p);
 struct gw_pool *gw_pool_free(struct gw_pool *p);
 
 /* ---- server.c ---- */
@@ -173,6 +175,8 @@ struct gw_server {
     struct gw_call *outstanding; /* started; the loop's */
     struct gs_timer *deadline;
     atomic_int in_flight;
+    pthread_mutex_t over_mutex;
+    pthread_cond_t over;      /* whenever in_flight becomes 0 */
     atomic_size_t body_bytes; /* of all requests */
     struct gs_metric *in_flight_gauge;
     atomic_bool draining;

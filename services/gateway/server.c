@@ -61,6 +61,8 @@ void *gw_server_start(struct gs_service *service, struct gs_err *err)
 
     s->service = service;
     s->loop = gs_service_loop(service);
+    pthread_mutex_init(&s->over_mutex, NULL);
+    pthread_cond_init(&s->over, NULL);
     if (!start_parts(s, err)) {
         gw_server_stop(s);
         return NULL;
@@ -95,20 +97,23 @@ void gw_server_drain(void *server)
     gs_timer_start(s->drained, 0, DRAINED_EVERY_US);
 }
 
-/* No connection may sleep when the HTTP server ends. */
+/* No connection may sleep when the HTTP server ends; until then requests come in, and find that there is no room. */
 void gw_server_stop(void *server)
 {
     struct gw_server *s = server;
 
     s->drained = gs_timer_free(s->drained);
-    s->pool = gw_pool_free(s->pool);
+    gw_pool_stop(s->pool);
     gw_auth_stop(); /* those who sign in are answered before the HTTP server goes */
     gw_ask_stop();
     if (s->wake)
         gw_later_stop(s);
     s->http = gw_http_free(s->http);
+    s->pool = gw_pool_free(s->pool);
     s->housekeeping = gw_housekeeping_free(s->housekeeping);
     s->document = gw_document_free(s->document);
     gw_vault_stop();
+    pthread_cond_destroy(&s->over);
+    pthread_mutex_destroy(&s->over_mutex);
     free(s);
 }

@@ -1,7 +1,9 @@
 """The gateway's machinery on a real PostgreSQL: what every operation shares. Most is asked of goalsync-gateway-probe, the same
 gateway with operations that only tests want (tests/service/gateway)."""
+import contextlib
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -476,8 +478,14 @@ def test_an_end_that_cannot_wait_answers_what_runs(fleet, gateway, ada):
             ThreadPoolExecutor(2) as pool:
         held = pool.submit(g.post, "/probe/later", {"how": "hold"}, ada)
         wait_for("a held call", lambda: g.metric("goalsync_gateway_in_flight") == 1)
-        g.process.terminate()
-        assert held.result().status == 504
+        with socket.create_connection(g.address.rsplit(":", 1)) as begun:
+            begun.sendall(b"GET /probe/params HTTP/1.1\r\nHost: here\r\n")
+            wait_for("a request that has begun", lambda: g.metric("goalsync_gateway_in_flight") == 2)
+            g.process.terminate()
+            assert held.result().status == 504
+            with contextlib.suppress(OSError):  # nobody is left to run it: told so, or closed, whichever is first
+                begun.sendall(b"\r\n")
+                assert begun.recv(100)[:13] in (b"HTTP/1.1 503 ", b"")
         assert g.process.wait(30) == 2, g.log()
 
 

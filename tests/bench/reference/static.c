@@ -29,7 +29,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
 int main(int argc, char **argv)
 {
     static char text[BYTES_MAX];
-    long bytes = argc == 2 ? atol(argv[1]) : 0;
+    long bytes = argc == 2 ? strtol(argv[1], NULL, 10) : 0;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     if (bytes < 1 || bytes > BYTES_MAX)
