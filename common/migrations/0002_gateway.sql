@@ -118,7 +118,7 @@ CREATE INDEX api_token_account ON api_token (account_id);
 
 -- Answers of POST requests by the caller's Idempotency-Key; kept a day.
 CREATE TABLE idempotency (
-    caller text NOT NULL,  -- "account:12", or the hash of an anonymous one
+    caller text NOT NULL,  -- "token:12", "account:12 scopes:f" of sessions and JWTs, or the address of an anonymous one
     key text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
     request_hash bytea NOT NULL CHECK (length(request_hash) = 32), -- of method, path and body
     status int,            -- null only inside the transaction that makes the answer
@@ -757,14 +757,18 @@ BEGIN
         SELECT * INTO t FROM api_token k
          WHERE k.token_hash = token AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now());
         IF t.id IS NULL THEN RETURN; END IF;
+        -- Whoever notes the use keeps the row until their request is done: nobody else waits for that.
         IF t.last_used_at IS NULL OR t.last_used_at < now() - interval '1 minute' THEN
-            UPDATE api_token SET last_used_at = date_trunc('minute', now()) WHERE id = t.id;
+            UPDATE api_token SET last_used_at = date_trunc('minute', now())
+             WHERE id = (SELECT k.id FROM api_token k WHERE k.id = t.id FOR NO KEY UPDATE SKIP LOCKED);
         END IF;
         account := t.account_id;
     ELSIF browser IS NOT NULL THEN
         SELECT s.account_id INTO account FROM session s
          WHERE s.id_hash = browser AND s.expires_at > now() AND s.used_at > now() - s.idle;
-        UPDATE session SET used_at = now() WHERE id_hash = browser AND account_id = account AND used_at < now() - interval '1 minute';
+        UPDATE session SET used_at = now()
+         WHERE id_hash = (SELECT s.id_hash FROM session s WHERE s.id_hash = browser AND s.account_id = account
+                             AND s.used_at < now() - interval '1 minute' FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
     SELECT * INTO a FROM account x WHERE x.id = account AND x.deactivated_at IS NULL;
     IF a.id IS NULL THEN RETURN; END IF;
@@ -826,8 +830,10 @@ BEGIN
     END LOOP;
 END $$;
 
-REVOKE EXECUTE ON FUNCTION gateway_find(text, uuid), gateway_enter(bytea, bytea, bigint, text, uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION gateway_enter(bytea, bytea, bigint, text, uuid) TO goalsync_gateway;
+REVOKE EXECUTE ON FUNCTION gateway_find(text, uuid), gateway_enter(bytea, bytea, bigint, text, uuid),
+    private_goal_visible(bigint, bigint, bigint, bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION gateway_enter(bytea, bytea, bigint, text, uuid), private_goal_visible(bigint, bigint, bigint, bigint, bigint)
+    TO goalsync_gateway;
 
 -- The caller's own, for the list of organisations.
 CREATE FUNCTION own_organisations() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -838,6 +844,9 @@ CREATE FUNCTION own_memberships(OUT organisation uuid, OUT name text, OUT person
     SELECT o.public_id, o.name, p.public_id, p.role FROM person p JOIN organisation o ON o.id = p.org_id
      WHERE p.account_id = calling('account') AND p.deactivated_at IS NULL
 $$;
+-- Whoever calls them says who they are: for the gateway alone, which has asked for proof.
+REVOKE EXECUTE ON FUNCTION own_organisations(), own_memberships() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION own_organisations(), own_memberships() TO goalsync_gateway;
 
 -- Somebody whom the sign-in service vouches for: finds or makes the account, and takes up the places that organisations have
 -- kept for its verified address. Null: the account is deactivated.

@@ -81,24 +81,36 @@ static enum gs_rc read_jwt(struct gs_db *db, const char *text, size_t len, struc
     return GS_OK;
 }
 
-static enum gs_rc read_authorization(struct gs_db *db, const char *header, struct gw_proof *ret, struct gs_err *err)
+/* Null: another scheme. */
+static const char *bearer(const char *header, size_t *ret_len)
 {
     size_t len;
 
     if (strncasecmp(header, "Bearer ", 7) != 0)
-        return gs_fail(err, GS_REJECT, "the header Authorization does not begin with \"Bearer \"");
+        return NULL;
     header += 7;
     header += strspn(header, " ");
     len = strlen(header);
     while (len > 0 && header[len - 1] == ' ')
         len--;
-    if (gs_str_starts(header, GW_TOKEN_PREFIX))
-        return read_token(header, len, ret, err);
+    *ret_len = len;
+    return header;
+}
+
+static enum gs_rc read_authorization(struct gs_db *db, const char *header, struct gw_proof *ret, struct gs_err *err)
+{
+    size_t len;
+    const char *text = bearer(header, &len);
+
+    if (!text)
+        return gs_fail(err, GS_REJECT, "the header Authorization does not begin with \"Bearer \"");
+    if (gs_str_starts(text, GW_TOKEN_PREFIX))
+        return read_token(text, len, ret, err);
     if (!*S.issuer || !*S.audience)
         return gs_fail(err, GS_REJECT,
                        "this is no API token (they begin with " GW_TOKEN_PREFIX
                        "), and no sign-in service's access tokens are taken here");
-    return read_jwt(db, header, len, ret, err);
+    return read_jwt(db, text, len, ret, err);
 }
 
 enum gs_rc gw_auth_read(struct gs_db *db, const char *authorization, const char *cookie, struct gw_proof *ret,
@@ -114,6 +126,13 @@ enum gs_rc gw_auth_read(struct gs_db *db, const char *authorization, const char 
         gw_sha256(session, ret->hash);
     }
     return GS_OK;
+}
+
+const char *gw_auth_shown(const char *authorization, const char *cookie, size_t *ret_len)
+{
+    if (authorization)
+        return bearer(authorization, ret_len);
+    return cookie ? gw_cookie_at(cookie, gw_session_cookie(), ret_len) : NULL;
 }
 
 /* ---- start ---- */

@@ -25,6 +25,10 @@ struct gw_proof {
 enum gs_rc gw_auth_read(struct gs_db *db, const char *authorization, const char *cookie, struct gw_proof *ret,
                         struct gs_err *err) GS_MUST_CHECK;
 
+/* What tells one caller from another in these headers, borrowed from them: the token or the session's value, however
+ * else they are written. Nothing is checked. Null: they show nobody. */
+const char *gw_auth_shown(const char *authorization, const char *cookie, size_t *ret_len);
+
 /* "read" -> GW_SCOPE_READ; 0: no such scope. The second one reads PostgreSQL's text of an array: "{read,write}". */
 unsigned gw_scope(const char *name);
 unsigned gw_scopes(const char *array);

@@ -27,26 +27,34 @@ void gw_cookie_format(struct gs_buf *b, const char *name, const char *value, int
                   secure() ? "; Secure" : "");
 }
 
-bool gw_cookie_find(const char *header, const char *name, char *dst, size_t size)
+const char *gw_cookie_at(const char *header, const char *name, size_t *ret_len)
 {
     size_t name_len = strlen(name);
 
     while (*header) {
-        size_t len, value_len;
+        size_t len;
 
         header += strspn(header, "; ");
         len = strcspn(header, ";");
         if (len > name_len && header[name_len] == '=' && memcmp(header, name, name_len) == 0) {
-            value_len = len - name_len - 1;
-            if (value_len >= size)
-                return false;
-            memcpy(dst, header + name_len + 1, value_len);
-            dst[value_len] = '\0';
-            return true;
+            *ret_len = len - name_len - 1;
+            return header + name_len + 1;
         }
         header += len;
     }
-    return false;
+    return NULL;
+}
+
+bool gw_cookie_find(const char *header, const char *name, char *dst, size_t size)
+{
+    size_t len;
+    const char *value = gw_cookie_at(header, name, &len);
+
+    if (!value || len >= size)
+        return false;
+    memcpy(dst, value, len);
+    dst[len] = '\0';
+    return true;
 }
 
 /* "//host" and "/\host" are addresses of other sites to browsers, and they leave tabs and line ends out before looking,

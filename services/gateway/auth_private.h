@@ -64,7 +64,9 @@ const char *gw_session_cookie(void);
 const char *gw_sign_in_cookie(void);
 /* The Set-Cookie header: max_age_s 0 takes it away. */
 void gw_cookie_format(struct gs_buf *b, const char *name, const char *value, int64_t max_age_s);
-/* A value among a Cookie header's; false: none of that name that fits. */
+/* A value among a Cookie header's, borrowed; null: none of that name. */
+const char *gw_cookie_at(const char *header, const char *name, size_t *ret_len);
+/* The same, copied; false: none of that name that fits. */
 bool gw_cookie_find(const char *header, const char *name, char *dst, size_t size);
 /* A path of this site, and nothing that a browser could read as another site's address. */
 bool gw_return_to_valid(const char *s);

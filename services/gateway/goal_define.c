@@ -326,8 +326,8 @@ int gw_goal_check_weights(struct gw_call *c, const char *parent)
 }
 
 /* Edges of an organisation are added one transaction at a time, as its trigger has it: a circle is looked for after
- * the lock. The child's row is locked too: a change of it that began before the edge was there does not know the
- * parent, and what comes after does. */
+ * the lock. Both ends' rows are locked too: a change of the child that began before the edge was there does not know
+ * the parent, one of the parent (that it becomes private) not the child, and what comes after does. */
 static const char pair_sql[] =
     "SELECT k.kind AS kind, k.title AS title, p.kind AS parent_kind, p.title AS parent_title, "
     "o.aligned_contribute, o.projects_contribute, o.several_parents, EXISTS (SELECT FROM goal_edge e WHERE e.child_id "
@@ -360,7 +360,7 @@ static int check_pair(struct gw_call *c, const PGresult *r)
 int gw_goal_align(struct gw_call *c, const char *child, const char *parent, const char *weight, const char *contributes)
 {
     static const char lock_sql[] = "SELECT pg_advisory_xact_lock(hashtextextended('goal_edge', calling('org')))";
-    static const char child_sql[] = "SELECT FROM goal WHERE id = $1 FOR NO KEY UPDATE";
+    static const char ends_sql[] = "SELECT FROM goal WHERE id IN ($1, $2) ORDER BY id FOR NO KEY UPDATE";
     static const char edge_sql[] =
         "INSERT INTO goal_edge (parent_id, child_id, org_id, weight_hundredths, contributes, position) SELECT $1, $2, "
         "calling('org'), $3, $4, coalesce((SELECT max(position) + 1 FROM goal_edge WHERE parent_id = $1), 0)";
@@ -368,7 +368,7 @@ int gw_goal_align(struct gw_call *c, const char *child, const char *parent, cons
     enum gs_goal_kind kind = GS_OBJECTIVE;
     int status;
 
-    if (!gw_exec(c, lock_sql, GS_NO_PARAMS) || !gw_exec(c, child_sql, GS_WITH(child)))
+    if (!gw_exec(c, lock_sql, GS_NO_PARAMS) || !gw_exec(c, ends_sql, GS_WITH(child, parent)))
         return gw_status(c);
     GS_AUTO_RESULT r = gw_query(c, pair_sql, GS_WITH(child, parent));
     if (!r)

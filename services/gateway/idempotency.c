@@ -50,8 +50,13 @@ static void hash_request(const struct gw_call *c, char dst[2 + 64 + 1])
 static void describe(struct gw_call *c, struct kept *k)
 {
     k->key = gw_call_header(c, "Idempotency-Key");
-    k->caller =
-        *c->who.account ? gw_call_printf(c, "account:%s", c->who.account) : gw_call_printf(c, "address:%s", c->address);
+    /* Tokens of one account may do different things: what one was answered is not another's to read. */
+    if (*c->who.token)
+        k->caller = gw_call_printf(c, "token:%s", c->who.token);
+    else if (*c->who.account)
+        k->caller = gw_call_printf(c, "account:%s scopes:%x", c->who.account, c->who.scopes);
+    else
+        k->caller = gw_call_printf(c, "address:%s", c->address);
     k->place = gw_call_printf(c, "%s %s", k->caller, k->key);
     hash_request(c, k->hash);
 }

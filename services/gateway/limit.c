@@ -44,12 +44,13 @@ static uint64_t key_of(const void *data, size_t len, uint64_t kind)
     return key ? key : 1;
 }
 
-/* What a caller shows; null: nothing. */
-static const char *shown(const struct gw_call *c)
+/* Of the token or session that the caller shows; 0: none. Spaces and other cookies make nobody another one. */
+static uint64_t key_of_caller(const struct gw_call *c)
 {
-    const char *authorization = gw_call_header(c, "Authorization");
+    size_t len;
+    const char *shown = gw_auth_shown(gw_call_header(c, "Authorization"), gw_call_header(c, "Cookie"), &len);
 
-    return authorization ? authorization : gw_call_header(c, "Cookie");
+    return shown ? key_of(shown, len, 0) : 0;
 }
 
 /* Who has one address of IPv6 has all those of its network. */
@@ -112,14 +113,14 @@ static void tell(struct gw_call *c, const char *policy, double rate, double brim
 
 bool gw_limit_take(struct gw_call *c)
 {
-    const char *proof = shown(c);
+    uint64_t key = key_of_caller(c);
     double rate = (double)gw_settings.rate, brim = (double)gw_settings.burst, left;
     int64_t now_us = gs_mono_us();
     struct bucket *b;
     bool ok, known;
 
     pthread_mutex_lock(&limits.mutex);
-    b = proof ? find(key_of(proof, strlen(proof), 0)) : NULL;
+    b = key ? find(key) : NULL;
     known = b;
     if (!known) {
         rate = (double)gw_settings.anonymous_rate;
@@ -136,11 +137,11 @@ bool gw_limit_take(struct gw_call *c)
 
 void gw_limit_known(struct gw_call *c)
 {
-    const char *proof = shown(c);
+    uint64_t key = key_of_caller(c);
 
-    if (!proof)
+    if (!key)
         return;
     pthread_mutex_lock(&limits.mutex);
-    (void)find_or_make(key_of(proof, strlen(proof), 0), (double)gw_settings.burst, gs_mono_us());
+    (void)find_or_make(key, (double)gw_settings.burst, gs_mono_us());
     pthread_mutex_unlock(&limits.mutex);
 }

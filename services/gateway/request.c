@@ -7,12 +7,14 @@
 #include "services/gateway/limit.h"
 #include "services/gateway/settings.h"
 
+#include <arpa/inet.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define REQUEST_ID_MAX 64
+#define ADDRESS_MAX    sizeof(((struct gw_call *)0)->address)
 #define OVERRUN_MAX    (1 << 20) /* of a body beyond its limit that is still read, to tell so in peace */
 
 void gw_refuse(struct gw_call *c, int status, const char *code, const char *fmt, ...)
@@ -117,21 +119,52 @@ static bool is_listed(const char *list, const char *address)
     return false;
 }
 
+/* All lines of X-Forwarded-For as one list, in their order: a proxy may have added its own line to the client's. */
+static const char *forwarded_for(struct gw_call *c)
+{
+    const char *list = NULL;
+
+    for (int i = 0; i < c->n_headers; i++) {
+        size_t len = list ? strlen(list) : 0, more = strlen(c->headers[i].value);
+        if (strcasecmp(c->headers[i].name, "X-Forwarded-For") != 0)
+            continue;
+        char *both = gs_arena_alloc(&c->arena, len + more + 2);
+        snprintf(both, len + more + 2, "%s%s%s", list ? list : "", list ? "," : "", c->headers[i].value);
+        list = both;
+    }
+    return list;
+}
+
+/* Some proxies add the port: "192.0.2.1:4711", "[2001:db8::1]:4711". False: it is no address. */
+static bool read_forwarded(const char *word, char dst[ADDRESS_MAX])
+{
+    size_t len = strcspn(word, " \t,"), colon = strcspn(word, ":");
+    unsigned char bytes[16];
+
+    if (*word == '[')
+        len = strcspn(++word, "], \t");
+    else if (colon < len && !memchr(word + colon + 1, ':', len - colon - 1))
+        len = colon;
+    snprintf(dst, ADDRESS_MAX, "%.*s", (int)len, word);
+    return inet_pton(AF_INET, dst, bytes) == 1 || inet_pton(AF_INET6, dst, bytes) == 1;
+}
+
 /* Behind proxies: the last address that a proxy of ours wrote down and that is none of ours. */
 static void find_address(struct gw_call *c)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(c->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const char *list = gw_call_header(c, "X-Forwarded-For"), *end;
+    const char *list = forwarded_for(c), *end = list ? list + strlen(list) : NULL;
+    char said[ADDRESS_MAX];
 
     if (info)
         gs_address_host(info->client_addr, c->address, sizeof(c->address));
-    end = list ? list + strlen(list) : NULL;
     while (list && end > list && is_listed(gw_settings.proxies, c->address)) {
         const char *begin = end;
         while (begin > list && begin[-1] != ',')
             begin--;
-        snprintf(c->address, sizeof(c->address), "%.*s", (int)strcspn(begin + strspn(begin, " "), " ,"),
-                 begin + strspn(begin, " "));
+        if (!read_forwarded(begin + strspn(begin, " \t"), said))
+            return;
+        memcpy(c->address, said, sizeof(said));
         end = begin > list ? begin - 1 : list;
     }
 }

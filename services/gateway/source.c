@@ -29,7 +29,8 @@ static int read_connection(struct gw_call *c, const PGresult *r, struct gw_sourc
     *ret = (struct gw_source){.entry = fetch_catalogue_find(gs_db_get(r, 0, "connector")),
                               .org_id = gs_db_get_int(r, 0, "org_id"),
                               .connection_id = gs_db_get_int(r, 0, "id"),
-                              .connection_version = (int32_t)gs_db_get_int(r, 0, "version")};
+                              .connection_version = (int32_t)gs_db_get_int(r, 0, "version"),
+                              .usable = gs_db_get_bool(r, 0, "usable")};
     snprintf(ret->connection, sizeof(ret->connection), "%s", gs_db_get(r, 0, "id"));
     snprintf(ret->connection_public, sizeof(ret->connection_public), "%s", gs_db_get(r, 0, "public_id"));
     snprintf(ret->paused, sizeof(ret->paused), "%s", gs_db_get(r, 0, "paused_reason"));
@@ -106,6 +107,21 @@ int gw_source_settings(struct gw_call *c, const char *under, const char *goal, s
 
     GS_AUTO_RESULT r = gw_query(c, sql, GS_WITH(under, gw_body_text(c, NULL)));
     return r ? gw_source_settings_are(c, PQgetvalue(r, 0, 0), goal, s) : gw_status(c);
+}
+
+int gw_source_need_use(struct gw_call *c, const struct gw_source *s, const char *goal)
+{
+    static const char sql[] = "SELECT FROM link WHERE goal_id = nullif($1, '')::bigint AND connection_id = $2 AND "
+                              "settings = $3::jsonb";
+
+    if (s->usable)
+        return 0;
+    GS_AUTO_RESULT r = gw_query(c, sql, GS_WITH(goal, s->connection, s->settings));
+    if (!r)
+        return gw_status(c);
+    return PQntuples(r) ? 0
+                        : gw_forbidden(c, "the link asks by a private connection of somebody else, who alone says what "
+                                          "is asked by it; take a connection of your own, or a shared one");
 }
 
 int gw_source_need_open(struct gw_call *c, const struct gw_source *s)

@@ -13,6 +13,7 @@ struct gw_source {
     char *settings;     /* of the link: canonical JSON; owned; null: none were read */
     char batch_key[65]; /* see fetch_link_batch_key() */
     char paused[400];   /* why the connection may not be used now; "" */
+    bool usable;        /* the caller's own, or shared; else the one that a link has already */
 };
 void gw_source_done(struct gw_source *s);
 
@@ -26,6 +27,9 @@ int gw_source_of_path(struct gw_call *c, struct gw_source *ret) GS_MUST_CHECK;
 int gw_source_settings(struct gw_call *c, const char *under, const char *goal, struct gw_source *s) GS_MUST_CHECK;
 /* The same of any text. */
 int gw_source_settings_are(struct gw_call *c, const char *json, const char *goal, struct gw_source *s) GS_MUST_CHECK;
+/* By a connection that is not theirs to use, callers ask what the goal's link asks already and nothing else: what is
+ * asked is what its owner's secret is used for. goal: internal id or "". 0, or 403. */
+int gw_source_need_use(struct gw_call *c, const struct gw_source *s, const char *goal) GS_MUST_CHECK;
 /* 0, or 409 with the reason of a closed gate. */
 int gw_source_need_open(struct gw_call *c, const struct gw_source *s) GS_MUST_CHECK;
 /* 0, or 409: it sends its numbers by itself. */

@@ -151,8 +151,15 @@ def test_who_may_link_and_by_which_connection(world):
     link = world.link(goal, query, world.bob).expect(201).json["id"]
     world.fleet.sql("UPDATE connection SET shared = false WHERE public_id = %s", world.connection)
     assert world.await_value(link, "5")["evidence"]["linked_by"] == "Bob"
-    # The one it has stays his to ask by; another private one would not be.
-    world.gateway.patch(f"/api/v1/links/{link}", {"settings": {"query": query + " -- again"}}, world.bob).expect(200)
+    # What it asks by the connection it has, he may ask again; what else is asked with her secret is hers to say.
+    path, more = f"/api/v1/links/{link}", {"query": "SELECT count(*) FROM pg_roles"}
+    assert "private connection" in world.gateway.patch(path, {"settings": more}, world.bob).expect(403).json["detail"]
+    assert "private connection" in world.preview(more, world.bob, goal_id=goal).expect(403).json["detail"]
+    world.gateway.patch(path, {"settings": {"query": query}}, world.bob).expect(200)
+    assert world.preview({"query": query}, world.bob, goal_id=goal).expect(200).json["value"] == "5"
+    world.gateway.patch(path, {"state": "paused"}, world.bob).expect(200)
+    world.gateway.patch(path, {"state": "active"}, world.bob).expect(200)
+    world.gateway.patch(path, {"settings": {"query": query + " -- again"}}, world.ada).expect(200)
     world.gateway.get(f"/api/v1/links/{link}", world.eve).expect(404)
     world.gateway.get(f"/api/v1/organisations/{world.org}/links", world.eve).expect(404)
 
@@ -353,11 +360,13 @@ def test_who_may_preview(world):
     query, _ = world.metric("1")
     world.preview({"query": query}, world.eve).expect(404)
     assert world.preview({"query": query}, world.bob).expect(422).json["errors"][0]["pointer"] == "/connection_id"
-    goal, _, _ = world.linked("3")
-    world.preview({"query": query}, world.bob, goal_id=goal).expect(403)
+    goal, link, _ = world.linked("3")
+    own = world.show(link)["settings"]["query"]
+    world.preview({"query": own}, world.bob, goal_id=goal).expect(403)
     world.fleet.sql("UPDATE goal SET check_in_owner_id = %s WHERE public_id = %s", world.row("person", world.bob_person), goal)
-    # The connection that the goal has already is one he may ask by.
-    assert world.preview({"query": query}, world.bob, goal_id=goal).expect(200).json["value"] == "1"
+    # What the goal asks already he may ask, too; nothing else, by a secret that is not his.
+    assert world.preview({"query": own}, world.bob, goal_id=goal).expect(200).json["value"] == "3"
+    world.preview({"query": query}, world.bob, goal_id=goal).expect(403)
     world.preview({"query": query}, goal_id=str(uuid.uuid4())).expect(422)
 
 

@@ -406,21 +406,20 @@ static bool run_deletion(struct gw_call *c, const char *ids)
     return true;
 }
 
-/* Each goal that goes must be the caller's to edit; told about and written down one by one. */
+/* Each goal that goes must be the caller's to edit; told about and written down one by one. The audit is read by
+ * administrators who never saw a private goal's title. */
 static int take_leave(struct gw_call *c, const char *ids)
 {
     static const char sql[] =
-        "SELECT x AS id, g.public_id, g.title FROM unnest($1::bigint[]) x LEFT JOIN goal g ON g.id "
-        "= x ORDER BY x";
+        "SELECT x AS id, g.public_id, g.title, CASE WHEN g.private THEN '{}' ELSE json_build_object('title', "
+        "g.title)::text END AS detail FROM unnest($1::bigint[]) x LEFT JOIN goal g ON g.id = x ORDER BY x";
     GS_AUTO_RESULT r = gw_query(c, sql, GS_WITH(ids));
 
     if (!r)
         return gw_status(c);
     for (int i = 0; i < PQntuples(r); i++) {
         const char *goal = gs_db_get(r, i, "id"), *title = gs_db_get(r, i, "title");
-        GS_AUTO(gs_buf_done) struct gs_buf detail;
         bool may = false;
-        gs_buf_init(&detail, 10000);
         if (gs_db_is_null(r, i, "public_id"))
             return gw_forbidden(c,
                                 "below it stand private goals that you cannot see; their owners have to delete them, "
@@ -431,11 +430,8 @@ static int take_leave(struct gw_call *c, const char *ids)
         if (!may)
             return gw_forbidden(c, "you may not delete \"%.200s\", which stands below; align it elsewhere first",
                                 title);
-        gs_buf_puts(&detail, "{\"title\": ");
-        gs_buf_put_json(&detail, title, strlen(title));
-        gs_buf_putc(&detail, '}');
         if (!gw_note(c, GW_GOAL_DELETED, goal, NULL) ||
-            !gw_audit(c, "goal.deleted", "goal", gs_db_get(r, i, "public_id"), gs_buf_str(&detail)))
+            !gw_audit(c, "goal.deleted", "goal", gs_db_get(r, i, "public_id"), gs_db_get(r, i, "detail")))
             return gw_status(c);
     }
     return 0;

@@ -281,7 +281,8 @@ static int find_source(struct gw_call *c, const struct gw_link *l, struct gw_sou
     if (status)
         return status;
     bool same = gs_str_eq(s->entry->name, gs_db_get(l->r, 0, "connector"));
-    return gw_source_settings(c, same ? l->settings : "{}", l->goal, s);
+    status = gw_source_settings(c, same ? l->settings : "{}", l->goal, s);
+    return status ? status : gw_source_need_use(c, s, l->goal);
 }
 
 static int store_edit(struct gw_call *c, const struct gw_link *l, const struct gw_source *s)

@@ -56,7 +56,8 @@ static bool read_rules(const PGresult *r, struct gs_goal_rules *ret)
 }
 
 /* ret_goal, ret_connection: internal ids of the goal and of the connection it is linked by already; "" is none. */
-static int load_goal(struct gw_call *c, const char *public_id, struct gw_guess *ret, char ret_connection[GW_ID_TEXT])
+static int load_goal(struct gw_call *c, const char *public_id, struct gw_guess *ret, char ret_goal[GW_ID_TEXT],
+                     char ret_connection[GW_ID_TEXT])
 {
     static const char sql[] = "SELECT id FROM goal WHERE public_id = $1::uuid";
 
@@ -71,6 +72,7 @@ static int load_goal(struct gw_call *c, const char *public_id, struct gw_guess *
     GS_AUTO_RESULT r = gw_query(c, goal_sql, GS_WITH(PQgetvalue(found, 0, 0)));
     if (!r)
         return gw_status(c);
+    snprintf(ret_goal, GW_ID_TEXT, "%s", gs_db_get(r, 0, "id"));
     snprintf(ret_connection, GW_ID_TEXT, "%s", gs_db_get(r, 0, "connection"));
     if (!read_goal(r, ret) || !read_rules(r, &ret->rules))
         return gw_fail(c, 409, "goal-unreadable", "The goal holds a word that this goalsync does not know");
@@ -88,9 +90,9 @@ static bool note_use(struct gw_call *c, const char *action, const struct gw_sour
 static int preview(struct gw_call *c, struct gw_source *s)
 {
     struct gw_guess guess = {0};
-    char linked_by[GW_ID_TEXT] = "";
+    char id[GW_ID_TEXT] = "", linked_by[GW_ID_TEXT] = "";
     const char *goal = gw_text(c, "/goal_id");
-    int status = goal ? load_goal(c, goal, &guess, linked_by) : 0;
+    int status = goal ? load_goal(c, goal, &guess, id, linked_by) : 0;
 
     if (!status)
         status = gw_source_find(c, gw_text(c, "/connection_id"), linked_by[0] ? linked_by : NULL, s);
@@ -102,6 +104,8 @@ static int preview(struct gw_call *c, struct gw_source *s)
         status = gw_source_need_fit(c, s, gs_goal_metric_name(guess.goal.metric));
     if (!status)
         status = gw_source_settings(c, "{}", "", s);
+    if (!status)
+        status = gw_source_need_use(c, s, id);
     if (!status && !note_use(c, "connection.previewed", s))
         status = gw_status(c);
     return status ? status : gw_ask_preview(c, s, goal ? &guess : NULL);
