@@ -66,7 +66,7 @@ static enum cli_exit run_create(struct cli *c)
     if (!e)
         return cli_fail(c, CLI_NOT_FOUND, "there is no integration \"%s\"; `goalsync integration list` shows them",
                         cli_opt(c, "connector"));
-    if (e->connector->secret != FETCH_NO_SECRET && !cli_secret_given(c))
+    if (e->connector->auths && !cli_secret_given(c))
         return cli_fail(c, CLI_USAGE, "%s needs a secret; give it with --secret-stdin or --secret-file",
                         e->connector->label);
     rc = cli_db_open(c);

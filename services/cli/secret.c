@@ -51,15 +51,14 @@ static enum cli_exit to_json(struct cli *c, const struct fetch_entry *e, const s
     struct gs_err err;
     enum gs_rc rc;
 
-    if (e->connector->secret == FETCH_BEARER && s->text[0] != '{') {
+    if (fetch_credential_is_token(e->connector) && s->text[0] != '{') {
         rc = fetch_credential_token(e->connector, s->text, ret, &err);
     } else {
         json = gs_json_new(GS_SECRET_MAX, JSON_DEPTH);
         if (gs_json_parse(json, s->text, s->len, NULL) == GS_OK)
             rc = fetch_credential_read(e->connector, json, "", ret, &err);
         else
-            rc = gs_fail(&err, GS_REJECT, "the secret of %s must be %s", e->connector->label,
-                         fetch_credential_expected(e->connector));
+            rc = fetch_credential_refuse(e->connector, &err);
         gs_json_free(json);
     }
     return rc == GS_OK ? CLI_OK : cli_fail(c, CLI_USAGE, "%s", err.text);
@@ -98,7 +97,7 @@ enum cli_exit cli_secret_store(struct cli *c, const struct fetch_entry *e, const
     struct gs_buf json;
     enum cli_exit rc;
 
-    if (e->connector->secret == FETCH_NO_SECRET)
+    if (!e->connector->auths)
         return cli_fail(c, CLI_USAGE, "%s signs in without a secret; leave --secret-file and --secret-stdin out",
                         e->connector->label);
     s = gs_alloc(sizeof(*s));

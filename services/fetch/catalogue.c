@@ -1,6 +1,7 @@
 /* Looking up connectors by name, and what people are shown of them; compiled into each catalogue library beside its
  * generated table. */
 #include "services/fetch/catalogue.h"
+#include "services/fetch/secret.h"
 #include "services/fetch/systems.h"
 
 #include <string.h>
@@ -74,17 +75,81 @@ static void put_form(struct gs_buf *b, const char *name, const struct fetch_fiel
     gs_buf_putc(b, ']');
 }
 
+/* What a person enters is called as the source calls it. */
+static const char *secret_label(const struct fetch_auth *a, const char *field)
+{
+    static const char *const labels[][2] = {
+        {"token", "Token"},
+        {"user", "User"},
+        {"password", "Password"},
+        {"client_id", "Client ID"},
+        {"client_secret", "Client secret"},
+        {"key", "Key file (JSON)"},
+        {"private_key", "Private key (PEM)"},
+        {"access_key_id", "Access key ID"},
+        {"secret_access_key", "Secret access key"},
+    };
+
+    if (strcmp(field, "user") == 0 && a->user_label)
+        return a->user_label;
+    if (strcmp(field, "user") != 0 && a->secret_label)
+        return a->secret_label;
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        if (strcmp(labels[i][0], field) == 0)
+            return labels[i][1];
+    return field;
+}
+
+static void put_auth(struct gs_buf *b, const struct fetch_auth *a)
+{
+    static const char *const kinds[] = {
+        [FETCH_NO_SECRET] = "none",
+        [FETCH_BEARER] = "token",
+        [FETCH_KEY] = "token",
+        [FETCH_BASIC] = "user_password",
+        [FETCH_USER_PASSWORD] = "user_password",
+        [FETCH_OAUTH] = "oauth",
+        [FETCH_OAUTH_CLIENT] = "client_credentials",
+        [FETCH_OAUTH_JWT] = "service_account",
+        [FETCH_KEY_PAIR] = "key_pair",
+        [FETCH_AWS] = "aws",
+    };
+    const char *const *fields = fetch_secret_fields(a->kind);
+
+    gs_buf_putc(b, '{');
+    put(b, "name", a->name);
+    put(b, "label", a->label);
+    put(b, "help", a->help);
+    put(b, "kind", kinds[a->kind]);
+    put(b, "scope", a->scope);
+    gs_buf_puts(b, ",\"fields\":[");
+    for (const char *const *f = fields; *f; f++) {
+        gs_buf_puts(b, f == fields ? "{" : ",{");
+        put(b, "name", *f);
+        put(b, "label", secret_label(a, *f));
+        gs_buf_putc(b, '}');
+    }
+    gs_buf_puts(b, "]}");
+}
+
+static void put_auths(struct gs_buf *b, const struct fetch_connector *c)
+{
+    const struct fetch_auth *auths = c ? c->auths : NULL;
+
+    gs_buf_puts(b, ",\"auth\":[");
+    for (const struct fetch_auth *a = auths; a && a->name; a++) {
+        gs_buf_puts(b, a == auths ? "" : ",");
+        put_auth(b, a);
+    }
+    gs_buf_putc(b, ']');
+}
+
 static void put_connector(struct gs_buf *b, const struct fetch_connector *c)
 {
     static const struct fetch_field none[] = {{0}};
-    static const char *const auth[] = {
-        [FETCH_NO_SECRET] = "none", [FETCH_BEARER] = "token", [FETCH_USER_PASSWORD] = "user_password"};
-    static const char *const secrets[] = {
-        [FETCH_NO_SECRET] = "", [FETCH_BEARER] = "\"token\"", [FETCH_USER_PASSWORD] = "\"user\",\"password\""};
     unsigned outcomes = c ? c->outcomes : 0;
 
-    put(b, "auth", c ? auth[c->secret] : NULL);
-    gs_buf_printf(b, ",\"secret_fields\":[%s]", c ? secrets[c->secret] : "");
+    put_auths(b, c);
     gs_buf_printf(b, ",\"pushed\":%s", c && c->pushed ? "true" : "false");
     gs_buf_printf(b, ",\"outcomes\":[%s%s%s]", outcomes & FETCH_NUMBER ? "\"number\"" : "",
                   outcomes == (FETCH_NUMBER | FETCH_PERCENT) ? "," : "", outcomes & FETCH_PERCENT ? "\"percent\"" : "");

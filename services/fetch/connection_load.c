@@ -186,7 +186,7 @@ static bool open_secrets(struct fetch_conn *c, const struct fetch_conns_spec *sp
     plain = gs_alloc(row->credential_len + 1);
     if (gs_secret_open(&key, credential_place(where, c, spec->category), row->credential, row->credential_len, plain,
                        &len, &err) == GS_OK) {
-        c->secrets = fetch_secrets_parse(c->entry->connector->secret, plain, len, &err);
+        c->secrets = fetch_secrets_parse(c->entry->connector, plain, len, &err);
         gs_wipe(plain, len);
     }
     if (c->secrets && cache)
@@ -217,6 +217,6 @@ void fetch_conn_fill(struct fetch_conn *c, const struct fetch_conns_spec *spec, 
         refuse(c, FETCH_OUTCOME_EXPIRED, "paused: %s", row->paused);
     else if (!c->entry || c->entry->category != spec->category)
         refuse(c, FETCH_OUTCOME_GONE, "connection %lld is not for this worker", (long long)c->id);
-    else if (read_settings(c, row) && c->entry->connector->secret != FETCH_NO_SECRET)
+    else if (read_settings(c, row) && c->entry->connector->auths)
         open_secrets(c, spec, row, cache);
 }

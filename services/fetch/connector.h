@@ -42,10 +42,41 @@ struct fetch_field {
 
 enum fetch_wire { FETCH_HTTP, FETCH_POSTGRES };
 
-enum fetch_secret {
+/* ---- how a connection signs in ---- */
+
+enum fetch_auth_kind {
     FETCH_NO_SECRET,
     FETCH_BEARER,        /* secret field "token"; sent as Authorization: Bearer */
+    FETCH_KEY,           /* secret field "token"; sent in the header of the auth's own */
+    FETCH_BASIC,         /* secret fields "user" and "password"; sent as Authorization: Basic */
     FETCH_USER_PASSWORD, /* secret fields "user" and "password"; used by the SQL wires */
+    FETCH_OAUTH, /* a person consents in a browser: authorization code with PKCE, then refreshing (RFC 6749, 7636) */
+    FETCH_OAUTH_CLIENT, /* secret fields "client_id" and "client_secret": client credentials (RFC 6749 4.4) */
+    FETCH_OAUTH_JWT,    /* secret field "key", a service account's JSON: the JWT bearer grant (RFC 7523) */
+    FETCH_KEY_PAIR,     /* secret field "private_key", PEM: a JWT that the worker signs is the bearer token */
+    FETCH_AWS,          /* secret fields "access_key_id" and "secret_access_key": every request is signed (SigV4) */
+};
+
+/* One way to sign in. In addresses "{name}" stands for one of the connector's hosts, or a setting of the connection. */
+struct fetch_auth {
+    const char *name;  /* "api_token": how it is stored and chosen */
+    const char *label; /* "E-mail and API token" */
+    const char *help;  /* what to make at the source, and with which rights; may be null */
+    enum fetch_auth_kind kind;
+    const char *user_label, *secret_label; /* of what a person enters; null: the kind's own */
+    const char *header, *prefix;           /* FETCH_KEY: "Authorization", "Token "; 32 bytes at most */
+    /* FETCH_OAUTH..: */
+    const char *authorize_url, *token_url,
+        *revoke_url;      /* authorize_url: of FETCH_OAUTH only; revoke_url: may be null */
+    const char *scope;    /* the least there is, blanks between; shown before consent */
+    const char *extra;    /* more of the consent's query, "prompt=consent"; may be null */
+    const char *audience; /* of a JWT; null: token_url */
+};
+
+/* An address of the source that is the same for all its customers. Operators replace it (GOALSYNC_HOSTS_FILE). */
+struct fetch_host {
+    const char *name; /* "api" */
+    const char *url;  /* "https://sheets.googleapis.com" */
 };
 
 #define FETCH_NUMBER  1u /* may feed goals with a metric */
@@ -60,7 +91,8 @@ struct fetch_connector {
     const char *terms_url;
     const char *terms_version; /* grows when the terms change in substance; null: the first */
     enum fetch_wire wire;
-    enum fetch_secret secret;
+    const struct fetch_auth *auths; /* ended by {0}; the first is the usual one; null: it needs no secret */
+    const struct fetch_host *hosts; /* ended by {0}; may be null */
     unsigned outcomes;
     const struct fetch_field *connection_fields; /* ended by {0}; not secret */
     const struct fetch_field *link_fields;       /* ended by {0} */
@@ -92,6 +124,8 @@ size_t fetch_targets(const struct fetch_task *t);
 const struct fetch_settings *fetch_target(const struct fetch_task *t, size_t i); /* form of the i-th link */
 /* fetch_setting() of the first target; all targets of a batch agree on what the batch key is made of. */
 const char *fetch_arg(const struct fetch_task *t, const char *name);
+/* The address of one of the connector's hosts, as the operator has it; without a slash at its end. */
+const char *fetch_host(const struct fetch_task *t, const char *name);
 void *fetch_scratch(struct fetch_task *t);
 struct gs_err *fetch_err(struct fetch_task *t);
 int64_t fetch_now_us(const struct fetch_task *t); /* the task's time; fixed in cases */

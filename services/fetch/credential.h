@@ -6,14 +6,17 @@
 #include "common/vault_store.h"
 #include "services/fetch/catalogue.h"
 
-/* What the connector signs in with, for a sentence: {"token":"..."} */
-const char *fetch_credential_expected(const struct fetch_connector *c);
+/* Fails, saying what the connector signs in with: {"token":"..."} or {"auth":"key","private_key":"..."} */
+enum gs_rc fetch_credential_refuse(const struct fetch_connector *c, struct gs_err *err);
+/* Whether its usual secret is a token and nothing else. */
+bool fetch_credential_is_token(const struct fetch_connector *c);
 
-/* The object of texts at pointer: exactly the members that the connector signs in with, usable as such. ret receives
- * the JSON to store (wipe it); errors repeat nothing of the secret. */
+/* The object of texts at pointer: exactly the members of one of the connector's ways to sign in, usable as such; "auth"
+ * names it where it is not the usual one. ret receives the JSON to store (wipe it); errors repeat nothing of the
+ * secret. */
 enum gs_rc fetch_credential_read(const struct fetch_connector *c, struct gs_json *json, const char *pointer,
                                  struct gs_buf *ret, struct gs_err *err) GS_MUST_CHECK;
-/* The same from the token of FETCH_BEARER alone. */
+/* The same from the token alone. */
 enum gs_rc fetch_credential_token(const struct fetch_connector *c, const char *token, struct gs_buf *ret,
                                   struct gs_err *err) GS_MUST_CHECK;
 

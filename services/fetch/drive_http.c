@@ -16,7 +16,8 @@ static const char *header(const struct fetch_reply *r, const char *name)
 /* A source, or a proxy before it, may repeat what it was sent, and its words end up in messages and on screens. */
 static void blacken(const struct fetch_secrets *secrets, const struct gs_http_reply *reply)
 {
-    const char *token = secrets && secrets->authorization ? strchr(secrets->authorization, ' ') + 1 : "";
+    const char *value = secrets && secrets->authorization ? secrets->authorization : "";
+    const char *token = strrchr(value, ' ') ? strrchr(value, ' ') + 1 : value;
     size_t len = strlen(token), left = reply->len;
     char *at = (char *)(uintptr_t)reply->body; /* the call's own buffer */
 
@@ -50,7 +51,7 @@ void fetch_drive_http(struct fetch_request *q, const struct fetch_exchange *x)
         headers[n] = x->headers[n];
     headers[n++] = (struct gs_http_header){"User-Agent", FETCH_USER_AGENT};
     if (secrets && secrets->authorization)
-        headers[n++] = (struct gs_http_header){"Authorization", secrets->authorization};
+        headers[n++] = (struct gs_http_header){secrets->header, secrets->authorization};
     const struct gs_http_request req = {
         .method = x->method,
         .url = x->url,

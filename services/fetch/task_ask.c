@@ -146,6 +146,14 @@ enum gs_rc fetch_post(struct fetch_task *t, const char *content_type, const char
     return rc;
 }
 
+const char *fetch_host(const struct fetch_task *t, const char *name)
+{
+    for (const struct fetch_host *h = t->connector->hosts; h && h->name; h++)
+        if (!strcmp(h->name, name))
+            return h->url;
+    return ""; /* refused when the exchange is put together: it is no address */
+}
+
 void fetch_base(struct fetch_task *t, const char *base_url)
 {
     gs_buf_clear(&t->base);

@@ -96,12 +96,19 @@ static void refusal(const char *text, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const struct fetch_auth auths[][2] = {{{.name = "a", .kind = FETCH_BEARER}},
+                                                 {{.name = "a", .kind = FETCH_BASIC}},
+                                                 {{.name = "a", .kind = FETCH_KEY, .header = "X", .prefix = "Key "}},
+                                                 {{.name = "a", .kind = FETCH_USER_PASSWORD}}};
     struct gs_err err;
 
     request(data, size);
     form((const char *)data, size);
-    fetch_secrets_free(fetch_secrets_parse(FETCH_BEARER, (const char *)data, size, &err));
-    fetch_secrets_free(fetch_secrets_parse(FETCH_USER_PASSWORD, (const char *)data, size, &err));
+    for (size_t i = 0; i < sizeof auths / sizeof *auths; i++) {
+        const struct fetch_connector c = {.label = "Fuzzed", .auths = auths[i]};
+
+        fetch_secrets_free(fetch_secrets_parse(&c, (const char *)data, size, &err));
+    }
     refusal((const char *)data, size);
     return 0;
 }

@@ -461,7 +461,7 @@ def test_every_known_system_is_shown(world):
     assert {i["name"] for i in shown if i["type"] == "collaboration"} == {"slack", "teams"} and by_name["slack"]["direction"] == "both"
     assert by_name["power-bi"]["sharing"] == "never" and by_name["smartsheet"]["sharing"] == "always"
     postgresql = by_name["postgresql"]
-    assert postgresql["available"] and postgresql["auth"] == "user_password" and postgresql["secret_fields"] == ["user", "password"]
+    assert postgresql["available"] and postgresql["auth"][0]["kind"] == "user_password" and [f["name"] for f in postgresql["auth"][0]["fields"]] == ["user", "password"]
     assert [f["name"] for f in postgresql["connection_fields"]] == ["host", "port", "database", "sslmode", "ca_pem"]
     assert postgresql["link_fields"][0]["required"] and set(postgresql["outcomes"]) == {"number", "percent"}
     missing = [i for i in shown if not i["available"]][0]

@@ -73,7 +73,8 @@ static void test_the_catalogue_as_json(void **state)
     parse(json, &b);
     assert_text(json, "/label", "PostgreSQL");
     assert_text(json, "/category", "third_party");
-    assert_text(json, "/auth", "user_password");
+    assert_text(json, "/auth/0/kind", "user_password");
+    assert_text(json, "/auth/0/fields/1/label", "Password");
     assert_text(json, "/terms_version", "1");
     assert_text(json, "/connection_fields/3/choices/1", "verify-ca");
     assert_true(gs_json_int(json, "/connection_fields/1/maximum", &port));
@@ -92,8 +93,14 @@ static void test_the_catalogue_as_json(void **state)
     gs_json_free(json);
 }
 
-static const struct fetch_connector none = {.label = "Open"}, bearer = {.label = "Bearer", .secret = FETCH_BEARER},
-                                    both = {.label = "Both", .secret = FETCH_USER_PASSWORD};
+static const struct fetch_auth by_token[] = {{.name = "token", .kind = FETCH_BEARER}, {0}},
+                               by_password[] = {{.name = "password", .kind = FETCH_USER_PASSWORD}, {0}},
+                               by_either[] = {{.name = "token", .kind = FETCH_BEARER},
+                                              {.name = "password", .kind = FETCH_BASIC},
+                                              {0}};
+static const struct fetch_connector none = {.label = "Open"}, bearer = {.label = "Bearer", .auths = by_token},
+                                    both = {.label = "Both", .auths = by_password},
+                                    either = {.label = "Either", .auths = by_either};
 
 static const struct secret_row {
     const struct fetch_connector *connector;
@@ -111,6 +118,12 @@ static const struct secret_row {
     {&both, "{\"user\":\"hidden\",\"password\":null}", NULL},
     {&both, "{\"token\":\"hidden\"}", NULL},
     {&none, "{\"token\":\"hidden\"}", NULL},
+    {&either, "{\"token\":\"abc\"}", "{\"token\":\"abc\"}"},
+    {&either, "{\"user\":\"u\",\"password\":\"\",\"auth\":\"password\"}",
+     "{\"user\":\"u\",\"password\":\"\",\"auth\":\"password\"}"},
+    {&either, "{\"user\":\"hidden\",\"password\":\"\"}", NULL},
+    {&either, "{\"auth\":\"hidden\",\"token\":\"hidden\"}", NULL},
+    {&either, "{\"auth\":\"password\",\"token\":\"hidden\"}", NULL},
 };
 
 static void test_secrets_that_are_given(void **state)

@@ -11,10 +11,19 @@
 #include "common/buf.h"
 #include "services/fetch/secret.h"
 
-static struct fetch_secrets *parse(enum fetch_secret kind, const char *text, struct gs_err *err)
+/* Of a connector that signs in so. */
+static struct fetch_secrets *parse(enum fetch_auth_kind kind, const char *text, struct gs_err *err)
 {
+    static const struct fetch_auth all[][2] = {
+        [FETCH_BEARER] = {{.name = "bearer", .kind = FETCH_BEARER}},
+        [FETCH_KEY] = {{.name = "key", .kind = FETCH_KEY, .header = "X-Key", .prefix = "Key "}},
+        [FETCH_BASIC] = {{.name = "basic", .kind = FETCH_BASIC}},
+        [FETCH_USER_PASSWORD] = {{.name = "both", .kind = FETCH_USER_PASSWORD}},
+    };
+    struct fetch_connector c = {.label = "Test", .auths = all[kind]};
+
     err->text[0] = '\0';
-    return fetch_secrets_parse(kind, text, strlen(text), err);
+    return fetch_secrets_parse(&c, text, strlen(text), err);
 }
 
 static void test_bearer(void **state)
@@ -24,8 +33,46 @@ static void test_bearer(void **state)
 
     (void)state;
     assert_non_null(s);
+    assert_string_equal(s->header, "Authorization");
     assert_string_equal(s->authorization, "Bearer ab\"c\\/A");
     fetch_secrets_free(s);
+}
+
+static void test_other_headers(void **state)
+{
+    struct gs_err err;
+    struct fetch_secrets *s = parse(FETCH_KEY, "{\"token\":\"abc\"}", &err);
+
+    (void)state;
+    assert_non_null(s);
+    assert_string_equal(s->header, "X-Key");
+    assert_string_equal(s->authorization, "Key abc");
+    fetch_secrets_free(s);
+    /* RFC 7617, section 2 */
+    s = parse(FETCH_BASIC, "{\"user\":\"Aladdin\",\"password\":\"open sesame\"}", &err);
+    assert_non_null(s);
+    assert_string_equal(s->header, "Authorization");
+    assert_string_equal(s->authorization, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    fetch_secrets_free(s);
+}
+
+static void test_one_of_several_ways(void **state)
+{
+    static const struct fetch_auth auths[] = {
+        {.name = "token", .kind = FETCH_BEARER}, {.name = "password", .kind = FETCH_BASIC}, {0}};
+    struct fetch_connector c = {.label = "Test", .auths = auths};
+    static const char other[] = "{\"user\":\"u\",\"password\":\"\",\"auth\":\"password\"}",
+                      unknown[] = "{\"auth\":\"oauth\"}";
+    struct gs_err err;
+    struct fetch_secrets *s = fetch_secrets_parse(&c, other, strlen(other), &err);
+
+    (void)state;
+    assert_non_null(s);
+    assert_ptr_equal(s->auth, &auths[1]);
+    assert_string_equal(s->authorization, "Basic dTo=");
+    fetch_secrets_free(s);
+    assert_null(fetch_secrets_parse(&c, unknown, strlen(unknown), &err));
+    assert_int_equal(err.rc, GS_DENIED);
 }
 
 static void test_user_and_password(void **state)
@@ -66,7 +113,7 @@ static void test_round_trip(void **state)
 static void test_refused(void **state)
 {
     static const struct {
-        enum fetch_secret kind;
+        enum fetch_auth_kind kind;
         const char *text;
     } rows[] = {
         {FETCH_BEARER, ""},
@@ -90,6 +137,9 @@ static void test_refused(void **state)
         {FETCH_USER_PASSWORD, "{\"user\":\"canary\"}"},
         {FETCH_USER_PASSWORD, "{\"password\":\"canary\"}"},
         {FETCH_USER_PASSWORD, "{\"token\":\"canary\"}"},
+        {FETCH_BASIC, "{\"user\":\"can:ary\",\"password\":\"canary\"}"},
+        {FETCH_KEY, "{\"token\":\"canary\\n\"}"},
+        {FETCH_BEARER, "{\"auth\":\"canary\",\"token\":\"canary\"}"},
     };
     struct gs_err err;
 
@@ -104,8 +154,12 @@ static void test_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bearer), cmocka_unit_test(test_user_and_password),
-                                       cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bearer),
+                                       cmocka_unit_test(test_other_headers),
+                                       cmocka_unit_test(test_one_of_several_ways),
+                                       cmocka_unit_test(test_user_and_password),
+                                       cmocka_unit_test(test_round_trip),
+                                       cmocka_unit_test(test_refused)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,7 +150,7 @@ static int create(struct gw_call *c, const struct fetch_entry *e, bool shared)
     char connection[GW_ID_TEXT], detail[FETCH_NAME_MAX + 64];
     int status = gw_form_read(c, e, "{}", &f);
 
-    if (!status && e->connector->secret != FETCH_NO_SECRET && !gw_secret_given(c))
+    if (!status && e->connector->auths && !gw_secret_given(c))
         status = gw_invalid(c, "/secret", "is missing: %s signs in with one", e->connector->label);
     if (!status)
         status = insert(c, &f, shared, connection);
@@ -195,7 +195,7 @@ static int need_manage(struct gw_call *c, const struct gw_reach *k)
 /* Whoever changes where the secret goes must know it. */
 static int need_secret_again(struct gw_call *c, const struct fetch_entry *e, const struct gw_form *f)
 {
-    if (!f->moved[0] || e->connector->secret == FETCH_NO_SECRET || gw_secret_given(c))
+    if (!f->moved[0] || !e->connector->auths || gw_secret_given(c))
         return 0;
     return gw_invalid(c, "/secret",
                       "must be given again: \"%s\" changes, and the secret must not reach another place without "

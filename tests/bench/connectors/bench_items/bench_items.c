@@ -35,11 +35,13 @@ static enum gs_rc reply(struct fetch_task *t, const struct fetch_reply *r)
     return GS_OK;
 }
 
+static const struct fetch_auth auths[] = {{.name = "token", .label = "Token", .kind = FETCH_BEARER}, {0}};
+
 const struct fetch_connector fetch_connector_bench_items = {
     .label = "Benchmark items",
     .terms_url = "https://example.org/terms",
     .wire = FETCH_HTTP,
-    .secret = FETCH_BEARER,
+    .auths = auths,
     .outcomes = FETCH_NUMBER | FETCH_PERCENT,
     .connection_fields = connection_fields,
     .link_fields = link_fields,

@@ -348,11 +348,21 @@ static enum gs_rc judge(struct fetch_task *t, const struct fetch_reply *r)
     }
 }
 
+static const struct fetch_auth auths[] = {
+    {.name = "token",
+     .label = "Access token",
+     .help =
+         "A fine-grained personal access token with read access to issues and pull requests, or a classic one; public "
+         "repositories need no rights",
+     .kind = FETCH_BEARER},
+    {0},
+};
+
 const struct fetch_connector fetch_connector_github = {
     .label = "GitHub",
     .terms_url = "https://docs.github.com/en/site-policy",
     .wire = FETCH_HTTP,
-    .secret = FETCH_BEARER,
+    .auths = auths,
     .outcomes = FETCH_NUMBER | FETCH_PERCENT,
     .connection_fields = connection_fields,
     .link_fields = link_fields,

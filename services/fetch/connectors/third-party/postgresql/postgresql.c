@@ -216,11 +216,19 @@ static enum gs_rc reply(struct fetch_task *t, const struct fetch_reply *r)
     return GS_OK;
 }
 
+static const struct fetch_auth auths[] = {
+    {.name = "password",
+     .label = "User and password",
+     .help = "A role that may SELECT what is asked, and nothing else",
+     .kind = FETCH_USER_PASSWORD},
+    {0},
+};
+
 const struct fetch_connector fetch_connector_postgresql = {
     .label = "PostgreSQL",
     .terms_url = "https://www.postgresql.org/about/policies/",
     .wire = FETCH_POSTGRES,
-    .secret = FETCH_USER_PASSWORD,
+    .auths = auths,
     .outcomes = FETCH_NUMBER | FETCH_PERCENT,
     .connection_fields = connection_fields,
     .link_fields = link_fields,

@@ -18,7 +18,6 @@ const struct fetch_connector fetch_connector_zapier = {
     .label = "Zapier",
     .terms_url = "https://zapier.com/legal",
     .pushed = true,
-    .secret = FETCH_NO_SECRET,
     .outcomes = FETCH_NUMBER | FETCH_PERCENT,
     .connection_fields = no_fields,
     .link_fields = no_fields,

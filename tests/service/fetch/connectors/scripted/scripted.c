@@ -24,9 +24,11 @@ enum gs_rc scripted_reply(struct fetch_task *t, const struct fetch_reply *r)
     return GS_OK;
 }
 
+static const struct fetch_auth auths[] = {{.name = "token", .label = "Token", .kind = FETCH_BEARER}, {0}};
+
 const struct fetch_connector fetch_connector_scripted = {
     .label = "Scripted",
-    .secret = FETCH_BEARER,
+    .auths = auths,
     .outcomes = FETCH_NUMBER,
     .connection_fields = scripted_connection_fields,
     .link_fields = scripted_link_fields,
