@@ -47,9 +47,9 @@ CREATE TABLE tenant_creator (
 CREATE TABLE account (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     public_id uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
-    issuer text,  -- with subject: the identity at the sign-in service; null: never signed in (the bootstrap account)
+    issuer text,  -- with subject: the identity at the sign-in service; null: never signed in
     subject text,
-    email text CHECK (email = lower(email) AND length(email) <= 254), -- as the sign-in service vouches for it
+    email text CHECK (email = lower(email) AND length(email) <= 254), -- as the sign-in service or the operator vouches for it
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
     tenant_admin boolean NOT NULL DEFAULT false,
     deactivated_at timestamptz,
@@ -57,6 +57,8 @@ CREATE TABLE account (
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (issuer, subject)
 );
+-- Those that the operator made; who signs in with the address takes them over.
+CREATE UNIQUE INDEX account_waiting ON account (email) WHERE issuer IS NULL AND email IS NOT NULL;
 
 ALTER TABLE person
     ADD account_id bigint REFERENCES account, -- null: has not signed in yet
@@ -848,13 +850,16 @@ $$;
 REVOKE EXECUTE ON FUNCTION own_organisations(), own_memberships() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION own_organisations(), own_memberships() TO goalsync_gateway;
 
--- Somebody whom the sign-in service vouches for: finds or makes the account, and takes up the places that organisations have
--- kept for its verified address. Null: the account is deactivated.
+-- Somebody whom the sign-in service vouches for: finds or makes the account, or takes over what the operator made for the verified
+-- address, and takes up the places that organisations have kept for it. Null: the account is deactivated.
 CREATE FUNCTION gateway_sign_in(by_issuer text, by_subject text, verified_email text, called text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     a account;
 BEGIN
+    UPDATE account x SET issuer = by_issuer, subject = by_subject
+     WHERE x.issuer IS NULL AND x.email = lower(verified_email)
+       AND NOT EXISTS (SELECT FROM account y WHERE y.issuer = by_issuer AND y.subject = by_subject);
     INSERT INTO account AS x (issuer, subject, email, name, signed_in_at)
     VALUES (by_issuer, by_subject, lower(verified_email), left(coalesce(nullif(btrim(called), ''), verified_email, by_subject), 200), now())
     ON CONFLICT (issuer, subject) DO UPDATE

@@ -129,14 +129,22 @@ services_start() {
     done
 }
 
-# Changes the token that a first start left for a lasting one: secret/token. The tokens stay out of arguments, which all can see.
-lasting_token() {
-    local first=$run_dir/secret/bootstrap_token answer token
-    [ -s "$first" ] || return 0
-    answer=$(curl -sS -m 30 -H @- -H 'Content-Type: application/json' -d '{"name": "scripts/run", "expires_in_days": 365}' \
-        "http://$(state gateway)/api/v1/bootstrap" <<<"Authorization: Bearer $(cat "$first")") || return 1
-    token=$(grep -o 'gst_[0-9A-Za-z]\{49\}' <<<"$answer") || { say "$answer"; return 1; }
-    put "$run_dir/secret/token" "$token" && rm -f "$first"
+# Does the gateway know the token in this file? Tokens stay out of arguments, which all can see.
+token_good() {
+    local status
+    [ -s "$1" ] || return 1
+    status=$(curl -s -m 30 -o /dev/null -w '%{http_code}' -H @- "http://$(state gateway)/api/v1/me" <<<"Authorization: Bearer $(cat "$1")")
+    [ "$status" != 401 ]
+}
+
+# make_token [--email EMAIL]: secret/token, which the command line works with at once. The one that the gateway left for its first
+# administrator stays what it is; used or expired, it is nothing that anybody should find.
+make_token() {
+    local file=$run_dir/secret/token
+    token_good "$run_dir/secret/bootstrap_token" || rm -f "$run_dir/secret/bootstrap_token"
+    token_good "$file" && return
+    rm -f "$file"
+    operator token create --tenant-admin "$@" --name scripts/run --days 365 --out "$file" >"$log_dir/token.log" 2>&1
 }
 
 services_stop() {

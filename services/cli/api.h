@@ -103,6 +103,9 @@ uint32_t api_keyword(struct api *a, uint32_t schema, const char *keyword);
 bool api_is_secret(struct api *a, uint32_t schema);
 const char *api_text(const struct gs_json *j, uint32_t object, const char *key); /* "" when it has none */
 
+/* What the values of an object are that has members of any name; GS_JSON_NONE: its members have their names. */
+uint32_t api_map_values(struct api *a, uint32_t schema);
+
 void api_usage(struct api *a, const struct api_option *o, char *dst, size_t size); /* "--value NUMBER" */
 void api_help(struct api *a, const struct api_operation *o);
 enum cli_exit api_fail_unknown(struct api *a, const struct api_operation *o, const char *name);

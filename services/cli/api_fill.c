@@ -163,6 +163,28 @@ static enum cli_exit put_array(struct api *a, struct gs_buf *b, const struct api
     return CLI_OK;
 }
 
+/* Members of any name, one an option: --settings query='SELECT 1' needs no quotes within quotes. */
+static enum cli_exit put_pairs(struct api *a, struct gs_buf *b, const struct api_option *o)
+{
+    uint32_t values = api_map_values(a, o->schema);
+    unsigned types = api_types(a, values);
+    const char *text;
+
+    gs_buf_putc(b, '{');
+    for (int i = 0; (text = given(a->c, o, i)); i++) {
+        size_t len = strcspn(text, "=");
+        if (len == 0 || !text[len])
+            return fail_value(a, o, text);
+        gs_buf_puts(b, i ? "," : "");
+        gs_buf_put_json(b, text, len);
+        gs_buf_putc(b, ':');
+        if (!put_scalar(a, b, values, types ? types : API_STRING, text + len + 1))
+            return fail_value(a, o, text);
+    }
+    gs_buf_putc(b, '}');
+    return CLI_OK;
+}
+
 /* Command lines are seen by every process of the machine: a secret is in none, and in no error. */
 static enum cli_exit put_secret(struct api *a, struct gs_buf *b, const struct api_option *o)
 {
@@ -192,6 +214,9 @@ static enum cli_exit put_member(struct api *a, struct gs_buf *b, const struct ap
         return put_secret(a, b, o);
     if (types & API_ARRAY)
         return put_array(a, b, o);
+    if (api_map_values(a, o->schema) != GS_JSON_NONE && given(a->c, o, 0)[0] != '{' &&
+        !gs_str_eq(given(a->c, o, 0), "null"))
+        return put_pairs(a, b, o);
     if (given(a->c, o, 1))
         return cli_fail(a->c, CLI_USAGE, "--%s is given twice", o->name);
     return put_scalar(a, b, o->schema, types ? types : API_STRING | API_NUMBER | API_OBJECT | API_ARRAY | API_NULL,

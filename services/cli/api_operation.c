@@ -141,6 +141,13 @@ bool api_is_secret(struct api *a, uint32_t schema)
     return false;
 }
 
+uint32_t api_map_values(struct api *a, uint32_t schema)
+{
+    uint32_t values = api_keyword(a, schema, "additionalProperties");
+
+    return gs_json_at_type(a->doc, values) == GS_JSON_OBJECT ? values : GS_JSON_NONE;
+}
+
 /* ---- operations ---- */
 
 bool api_names_equal(const char *given, const char *name)
@@ -371,10 +378,11 @@ static const char *placeholder(struct api *a, uint32_t schema)
             return formats[i][1];
     if (types & API_ARRAY)
         return api_types(a, api_keyword(a, schema, "items")) & (API_OBJECT | API_ARRAY) ? "JSON" : "VALUE";
-    return types & API_OBJECT                   ? "JSON"
-           : types & API_BOOLEAN                ? "true|false"
-           : types & (API_INTEGER | API_NUMBER) ? "NUMBER"
-                                                : "TEXT";
+    return api_map_values(a, schema) != GS_JSON_NONE ? "NAME=VALUE"
+           : types & API_OBJECT                      ? "JSON"
+           : types & API_BOOLEAN                     ? "true|false"
+           : types & (API_INTEGER | API_NUMBER)      ? "NUMBER"
+                                                     : "TEXT";
 }
 
 void api_usage(struct api *a, const struct api_option *o, char *dst, size_t size)
@@ -402,17 +410,26 @@ static void help_line(const char *usage, const char *text, const char *more)
         printf("  %-30s %s%s\n", usage, text, more);
 }
 
+static bool is_organisation(const struct api_option *o)
+{
+    return o->place == API_PATH && gs_str_eq(o->name, "organisation");
+}
+
 static void help_option(struct api *a, const struct api_option *o)
 {
     unsigned types = api_types(a, o->schema);
+    bool many = types & API_ARRAY || api_map_values(a, o->schema) != GS_JSON_NONE;
     char usage[256], more[128];
 
     api_usage(a, o, usage, sizeof(usage));
-    snprintf(more, sizeof(more), "%s%s%s%s", o->required ? " (required)" : "",
+    snprintf(more, sizeof(more), "%s%s%s%s",
+             is_organisation(o) ? " (--org NAME does as well; may be left out by who is in only one)"
+             : o->required      ? " (required)"
+                                : "",
              !api_is_secret(a, o->schema) ? ""
              : types & API_OBJECT         ? " (a file with its JSON, \"-\" for standard input)"
                                           : " (a file that holds it, \"-\" for standard input)",
-             types & API_ARRAY ? " (may be repeated)" : "", types & API_NULL ? " (null: none)" : "");
+             many ? " (may be repeated)" : "", types & API_NULL ? " (null: none)" : "");
     help_line(usage, o->help, *o->help ? more : *more ? more + 1 : "");
 }
 
@@ -430,13 +447,31 @@ static void help_access(struct api *a, const struct api_operation *o)
     gs_buf_done(&who);
 }
 
+/* What the path names may stand without its option, in the path's order. */
+static void help_arguments(const struct api_operation *o)
+{
+    const char *p = o->path;
+    char name[128];
+
+    while ((p = strchr(p, '{')) != NULL) {
+        size_t len = strcspn(++p, "}");
+        snprintf(name, sizeof(name), "%.*s", (int)len, p);
+        for (char *c = name; *c; c++)
+            *c = (char)toupper((unsigned char)*c);
+        if (!gs_str_eq(name, "ORGANISATION"))
+            printf(" %s", name);
+    }
+}
+
 void api_help(struct api *a, const struct api_operation *o)
 {
     bool file = o->takes_body, pages = api_find_option(o, "cursor") != NULL;
 
     printf("%s.\n\n%s%s%s %s\n", o->summary, o->text, *o->text ? "\n\n" : "", o->method, o->path);
     help_access(a, o);
-    printf("\nUsage: goalsync api %s [options]\n\nOptions:\n", o->id);
+    printf("\nUsage: goalsync api %s", o->id);
+    help_arguments(o);
+    printf(" [options]\n\nOptions:\n");
     for (enum api_place place = API_PATH; place <= API_MEMBER; place++)
         for (int i = 0; i < o->n_options; i++)
             if (o->options[i].place == place)
@@ -447,7 +482,6 @@ void api_help(struct api *a, const struct api_operation *o)
     if (pages)
         help_line("--all", "every page of the list", "");
     help_line("--json", "print JSON", "");
-    printf("\nWhat the path names may be given without its option, in the path's order.\n");
 }
 
 enum cli_exit api_fail_unknown(struct api *a, const struct api_operation *o, const char *name)

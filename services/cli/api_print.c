@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 8, CELL_MAX = 48, LABEL_WIDTH = 18, ROWS_MEASURED = 1000, INDENT = 2 };
+enum { COLUMNS_MAX = 8, CELL_MAX = 48, LABEL_WIDTH = 10, LABEL_MAX = 30, ROWS_MEASURED = 1000, INDENT = 2 };
 
 void api_put_json(struct gs_buf *b, const struct gs_json *j, uint32_t at)
 {
@@ -244,7 +244,8 @@ static bool is_table(const struct gs_json *j, uint32_t at)
     return first != GS_JSON_NONE && gs_json_at_type(j, first) == GS_JSON_OBJECT;
 }
 
-static void put_label(struct gs_buf *out, const char *key, int indent)
+/* width 0: of the label alone. */
+static void put_label(struct gs_buf *out, const char *key, int indent, int width)
 {
     char label[64];
 
@@ -252,29 +253,52 @@ static void put_label(struct gs_buf *out, const char *key, int indent)
     for (char *p = label; *p; p++)
         *p = *p == '_' ? ' ' : *p;
     gs_buf_printf(out, "%*s", indent, "");
-    cli_put_cell(out, label, LABEL_WIDTH > cli_width(label) ? LABEL_WIDTH : cli_width(label), false);
+    cli_put_cell(out, label, width > cli_width(label) ? width : cli_width(label), false);
 }
 
-/* Text from outside may hold line breaks and control characters: neither may draw on the terminal. */
-static void put_text(struct gs_buf *out, const struct gs_json *j, uint32_t at)
+/* Of the labels that something stands beside. */
+static int label_width(const struct gs_json *j, uint32_t record)
+{
+    int width = LABEL_WIDTH;
+    size_t len;
+
+    for (uint32_t at = gs_json_first(j, record); at != GS_JSON_NONE; at = gs_json_next(j, record, at))
+        if (!is_empty(j, at) && cli_width(gs_json_key(j, at, &len)) > width)
+            width = cli_width(gs_json_key(j, at, &len));
+    return width < LABEL_MAX ? width : LABEL_MAX;
+}
+
+/* Text from outside may hold control characters, which may not draw on the terminal. Its lines stand below each other.
+ */
+static void put_text(struct gs_buf *out, const struct gs_json *j, uint32_t at, int indent)
 {
     struct gs_buf text;
 
     gs_buf_init(&text, CLI_OUT_MAX);
     put_value(&text, j, at);
-    cli_put_cell(out, gs_buf_str(&text), cli_width(gs_buf_str(&text)), false);
+    for (char *line = text.len ? text.data : NULL, *end; line; line = end) {
+        end = strchr(line, '\n');
+        if (end)
+            *end++ = '\0';
+        if (end && !*end)
+            end = NULL;
+        cli_put_cell(out, line, cli_width(line), false);
+        if (end)
+            gs_buf_printf(out, "\n%*s", indent, "");
+    }
     gs_buf_done(&text);
 }
 
 static void put_record(struct gs_buf *out, const struct gs_json *j, uint32_t record, int indent)
 {
+    int width = label_width(j, record);
     size_t len;
 
     for (uint32_t at = gs_json_first(j, record); at != GS_JSON_NONE; at = gs_json_next(j, record, at)) {
         enum gs_json_type type = gs_json_at_type(j, at);
         if (is_empty(j, at))
             continue;
-        put_label(out, gs_json_key(j, at, &len), indent);
+        put_label(out, gs_json_key(j, at, &len), indent, type == GS_JSON_OBJECT || is_table(j, at) ? 0 : width);
         if (is_table(j, at)) {
             gs_buf_putc(out, '\n');
             put_table(out, j, at, indent + INDENT);
@@ -283,7 +307,7 @@ static void put_record(struct gs_buf *out, const struct gs_json *j, uint32_t rec
             put_record(out, j, at, indent + INDENT);
         } else {
             gs_buf_putc(out, ' ');
-            put_text(out, j, at);
+            put_text(out, j, at, indent + width + 1);
             gs_buf_putc(out, '\n');
         }
     }
@@ -318,11 +342,11 @@ void api_print_people(const struct gs_json *j, uint32_t at, const char *etag)
     else if (is_table(j, at))
         put_table(&out, j, at, 0);
     else {
-        put_text(&out, j, at);
+        put_text(&out, j, at, 0);
         gs_buf_putc(&out, '\n');
     }
     if (*etag) {
-        put_label(&out, "etag", 0);
+        put_label(&out, "etag", 0, gs_json_at_type(j, at) == GS_JSON_OBJECT ? label_width(j, at) : 0);
         gs_buf_printf(&out, " %s\n", etag);
     }
     cli_print_buf(&out);

@@ -25,6 +25,7 @@ const struct cli_group cli_groups[] = {
     {"sync", "ask sources now instead of at their next slot", cli_sync_commands},
     {"status", "is the fleet healthy: lag, late slots, failing links", cli_status_commands},
     {"audit", "who did what, and the proof that nothing of it was changed", cli_audit_commands},
+    {"token", "tokens for the API, where nobody can sign in yet", cli_token_commands},
     {"api", "every operation of the gateway, by its own description", cli_api_commands},
     {0},
 };

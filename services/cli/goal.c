@@ -42,6 +42,7 @@ static const struct cli_option edit_options[] = {
 static const struct cli_option list_options[] = {
     ORG,
     {"watch", NULL, "stay, and redraw when something changes; Ctrl-C ends", 0},
+    {"note", "TEXT", "with --watch on a terminal: a line below the goals", 0},
     {0},
 };
 static const struct cli_option show_options[] = {

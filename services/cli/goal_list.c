@@ -51,18 +51,34 @@ static void print_once(const struct cli_tree *t, const char *note)
     cli_print_buf(&b);
 }
 
+/* As much of it as a line holds. */
+static void put_cut(struct gs_buf *b, const char *text, int columns)
+{
+    struct gs_buf line;
+
+    gs_buf_init(&line, SCREEN_MAX);
+    cli_put_cell(&line, text, cli_width(text) < columns ? cli_width(text) : columns - 1, false);
+    cli_put_colour(b, CLI_DIM, gs_buf_str(&line));
+    gs_buf_putc(b, '\n');
+    gs_buf_done(&line);
+}
+
 /* Every line is cleared behind its text, and the rest of the screen below: no flicker, nothing left of what was there.
  */
-static void redraw(const struct cli_tree *t)
+static void redraw(const struct cli_tree *t, const char *note)
 {
     struct gs_buf view, screen;
-    int columns, rows;
+    int columns, rows, kept = note ? 2 : 0;
 
     cli_terminal_size(&columns, &rows);
     gs_buf_init(&view, SCREEN_MAX);
     gs_buf_init(&screen, SCREEN_MAX);
     put_title(t, "   Ctrl-C ends", columns, &view);
-    cli_tree_put(t, columns, rows > 4 ? rows - 3 : 1, &view);
+    cli_tree_put(t, columns, rows > 4 + kept ? rows - 3 - kept : 1, &view);
+    if (note && rows > 4 + kept) {
+        gs_buf_putc(&view, '\n');
+        put_cut(&view, note, columns);
+    }
     gs_buf_puts(&screen, "\033[H");
     for (const char *p = gs_buf_str(&view); *p;) {
         size_t len = strcspn(p, "\n");
@@ -96,12 +112,12 @@ static bool wait_a_moment(const sigset_t *signals)
     return got < 0 || got == SIGWINCH;
 }
 
-static void look(const struct cli_tree *t, uint64_t *last)
+static void look(const struct cli_tree *t, const char *note, uint64_t *last)
 {
     uint64_t now = cli_tree_fingerprint(t);
 
     if (cli_terminal())
-        redraw(t);
+        redraw(t, note);
     else if (now != *last)
         print_once(t, "");
     fflush(stdout);
@@ -134,7 +150,7 @@ static enum cli_exit watch(struct cli *c)
         } else if (cli_tree_load(c, &next) == CLI_OK) {
             cli_tree_done(&t);
             t = next;
-            look(&t, &last);
+            look(&t, cli_opt(c, "note"), &last);
         } else {
             cli_tree_done(&next);
             up = come_back(c, true);

@@ -15,6 +15,7 @@ extern const struct cli_command cli_link_commands[];
 extern const struct cli_command cli_sync_commands[];
 extern const struct cli_command cli_status_commands[];
 extern const struct cli_command cli_audit_commands[];
+extern const struct cli_command cli_token_commands[];
 extern const struct cli_command cli_api_commands[];
 
 #endif

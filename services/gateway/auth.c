@@ -52,10 +52,10 @@ const struct gs_env gw_auth_env[] = {
 
 static enum gs_rc read_token(const char *token, size_t len, struct gw_proof *ret, struct gs_err *err)
 {
-    if (!gw_token_intact(token, len))
+    if (!gs_token_intact(token, len))
         return gs_fail(err, GS_REJECT, "the API token is not whole: it was mistyped or cut; copy it again");
     ret->kind = GW_TOKEN;
-    gw_sha256(token, ret->hash);
+    gs_token_hash(token, ret->hash);
     return GS_OK;
 }
 
@@ -104,11 +104,11 @@ static enum gs_rc read_authorization(struct gs_db *db, const char *header, struc
 
     if (!text)
         return gs_fail(err, GS_REJECT, "the header Authorization does not begin with \"Bearer \"");
-    if (gs_str_starts(text, GW_TOKEN_PREFIX))
+    if (gs_str_starts(text, GS_TOKEN_PREFIX))
         return read_token(text, len, ret, err);
     if (!*S.issuer || !*S.audience)
         return gs_fail(err, GS_REJECT,
-                       "this is no API token (they begin with " GW_TOKEN_PREFIX
+                       "this is no API token (they begin with " GS_TOKEN_PREFIX
                        "), and no sign-in service's access tokens are taken here");
     return read_jwt(db, text, len, ret, err);
 }

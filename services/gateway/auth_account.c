@@ -104,7 +104,7 @@ static const char sign_in_sql[] = "SELECT gateway_sign_in($1, $2, $3, $4) AS id"
 static const char appoint_sql[] =
     "WITH a AS (UPDATE account SET tenant_admin = true WHERE id = $1 AND NOT tenant_admin RETURNING public_id) "
     "INSERT INTO audit (actor, action, target, detail) "
-    "SELECT 'service:gateway', 'tenant_admin.appointed', 'account:' || public_id, "
+    "SELECT 'service:gateway', 'tenant.admin_appointed', 'account:' || public_id, "
     "jsonb_build_object('by', 'the gateway''s settings') FROM a";
 
 /* What the database says is for the operator, not for whoever calls. */

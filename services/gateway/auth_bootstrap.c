@@ -28,7 +28,8 @@ static const char needed_sql[] =
     "AND NOT gateway_tenant_token_alive() AS needed";
 
 static const char account_sql[] =
-    "WITH found AS (SELECT id FROM account WHERE issuer IS NULL AND tenant_admin AND deactivated_at IS NULL ORDER BY "
+    "WITH found AS (SELECT id FROM account WHERE issuer IS NULL AND email IS NULL AND tenant_admin AND deactivated_at "
+    "IS NULL ORDER BY "
     "id LIMIT 1), "
     "made AS (INSERT INTO account (name, tenant_admin) SELECT 'Bootstrap administrator', true "
     "WHERE NOT EXISTS (SELECT FROM found) RETURNING id) "
@@ -48,15 +49,15 @@ static enum gs_rc database_failed(struct gs_db *db, struct gs_err *err)
 
 static enum gs_rc insert(struct gs_db *db, const char *token, struct gs_err *err)
 {
-    char hash[GW_BYTEA_TEXT], hint[GW_TOKEN_HINT + 1];
+    char hash[GW_BYTEA_TEXT], hint[GS_TOKEN_HINT + 1];
     unsigned char bytes[32];
     GS_AUTO_RESULT account = gs_db_query(db, account_sql, GS_NO_PARAMS);
 
     if (!account || PQntuples(account) != 1)
         return database_failed(db, err);
-    gw_sha256(token, bytes);
+    gs_token_hash(token, bytes);
     gw_bytea(bytes, hash);
-    snprintf(hint, sizeof(hint), "%.*s", GW_TOKEN_HINT, token);
+    snprintf(hint, sizeof(hint), "%.*s", GS_TOKEN_HINT, token);
     if (!gs_db_exec(db, token_sql, GS_WITH(gs_db_get(account, 0, "id"), hash, hint)))
         return database_failed(db, err);
     return GS_OK;
@@ -81,7 +82,7 @@ static bool write_all(int fd, const char *text, size_t len)
 static enum gs_rc write_file(const char *token, struct gs_err *err)
 {
     const char *path = gw_auth_settings.bootstrap_file;
-    char text[GW_TOKEN_LEN + 2], temporary[PATH_MAX_BYTES];
+    char text[GS_TOKEN_LEN + 2], temporary[PATH_MAX_BYTES];
     bool fine;
     int fd, n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
 
@@ -139,13 +140,13 @@ static bool others_can(void)
 
 enum gs_rc gw_bootstrap(struct gs_db *db, struct gs_err *err)
 {
-    char token[GW_TOKEN_LEN + 1];
+    char token[GS_TOKEN_LEN + 1];
     bool made = false;
     enum gs_rc rc;
 
     if (others_can())
         return GS_OK;
-    gw_token_new(token);
+    gs_token_new(token);
     rc = gs_db_begin(db) ? make(db, token, &made, err) : database_failed(db, err);
     if (rc == GS_OK && !gs_db_commit(db))
         rc = database_failed(db, err);

@@ -5,6 +5,7 @@
 #include "common/buf.h"
 #include "common/db.h"
 #include "common/json.h"
+#include "common/token.h"
 #include "services/gateway/auth.h"
 #include "services/gateway/auth_jwt.h"
 
@@ -45,14 +46,8 @@ extern struct gw_auth_settings gw_auth_settings;
 /* Browsers can sign in: there is an issuer, a client and an address to come back to. */
 bool gw_auth_browsers(void);
 
-/* ---- auth_token.c: API tokens of ours ---- */
+/* ---- auth_scope.c ---- */
 
-/* "gst_", 43 random digits of base 62 (256 bits), and 6 that check them. */
-#define GW_TOKEN_PREFIX "gst_"
-#define GW_TOKEN_LEN    53
-#define GW_TOKEN_HINT   12
-void gw_token_new(char dst[GW_TOKEN_LEN + 1]);
-bool gw_token_intact(const char *token, size_t len);
 #define GW_SCOPES_TEXT 64
 /* "{read,write}", as PostgreSQL reads an array. */
 void gw_scopes_format(unsigned scopes, char dst[GW_SCOPES_TEXT]);

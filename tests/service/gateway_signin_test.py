@@ -145,9 +145,9 @@ def test_settings_make_the_first_tenant_administrators(gateway, provider, fleet)
         assert sign_in(one, login).status == 303
         assert me(one).json["account"]["tenant_admin"], login
         public = fleet.one("SELECT public_id::text FROM account WHERE subject = %s", login)
-        assert fleet.one("SELECT count(*) FROM audit WHERE action = 'tenant_admin.appointed' AND target = %s", f"account:{public}") == 1
+        assert fleet.one("SELECT count(*) FROM audit WHERE action = 'tenant.admin_appointed' AND target = %s", f"account:{public}") == 1
         assert sign_in(one, login).status == 303
-        assert fleet.one("SELECT count(*) FROM audit WHERE action = 'tenant_admin.appointed' AND target = %s", f"account:{public}") == 1
+        assert fleet.one("SELECT count(*) FROM audit WHERE action = 'tenant.admin_appointed' AND target = %s", f"account:{public}") == 1
     one = browser_of(provider, gateway)
     assert sign_in(one, "bob").status == 303
     assert not me(one).json["account"]["tenant_admin"]
@@ -440,6 +440,52 @@ def test_settings_that_cannot_work_end_the_start(fleet, settings, says):
     gateway.start(ready=False)
     assert gateway.process.wait(30) != 0
     assert says in gateway.log()
+
+
+# ---------------------------------------------------------------- tokens of the operator's making
+
+def made_for(fleet, *args):
+    return fleet.cli("token", "create", *args, "--out", "-").out.strip()
+
+
+def test_who_signs_in_later_is_whom_the_operator_meant(gateway, provider, fleet):
+    owner = gateway.account("first-owner@example.org", "Owner")
+    first, second = gateway.organisation(owner, "First of Grace"), gateway.organisation(owner, "Second of Grace")
+    gateway.post(f"/api/v1/organisations/{first}/people", {"email": "grace@example.com"}, owner).expect(201)
+    token = made_for(fleet, "--email", "grace@example.com")
+    account = gateway.get("/api/v1/me", token).expect(200).json["account"]["id"]
+    gateway.post(f"/api/v1/organisations/{second}/people", {"email": "grace@example.com"}, owner).expect(201)
+
+    def organisations(answer):
+        return {m["organisation_id"] for m in answer.json["memberships"]}
+    assert organisations(gateway.get("/api/v1/me", token)) == {first.id, second.id}, "also where they are added later"
+    browser = browser_of(provider, gateway)
+    assert sign_in(browser, "grace").status == 303
+    assert me(browser).json["account"]["id"] == account and organisations(me(browser)) == {first.id, second.id}
+    assert fleet.sql("SELECT issuer, subject FROM account WHERE email = 'grace@example.com'") == [(provider.issuer, "grace")]
+    assert gateway.get("/api/v1/me", token).expect(200).json["account"]["id"] == account, "the token goes on"
+
+
+def test_an_address_that_nobody_verified_takes_nothing_over(gateway, provider, fleet):
+    owner = gateway.account("second-owner@example.org", "Owner")
+    org = gateway.organisation(owner, "Of a victim")
+    gateway.post(f"/api/v1/organisations/{org}/people", {"email": "victim@example.com"}, owner).expect(201)
+    token = made_for(fleet, "--email", "victim@example.com")
+    browser = browser_of(provider, gateway)
+    assert sign_in(browser, "eve").status == 303
+    assert me(browser).json["account"]["id"] != gateway.get("/api/v1/me", token).json["account"]["id"]
+    assert org.id not in {m["organisation_id"] for m in me(browser).json["memberships"]}
+    assert fleet.one("SELECT issuer FROM account WHERE email = 'victim@example.com'") is None
+
+
+def test_a_token_for_the_first_administrator_does_not_use_up_the_way_in(fleet):
+    emptied(fleet)
+    file = fleet.dir / "kept"
+    with Gateway(fleet, name="gateway.9", GOALSYNC_BOOTSTRAP_TOKEN_FILE=str(file)) as gateway:
+        token = made_for(fleet, "--tenant-admin")
+        made = gateway.post("/api/v1/bootstrap", {}, file.read_text().strip()).expect(201)
+        both = [gateway.get("/api/v1/me", t).expect(200).json["account"] for t in (token, made.json["token"])]
+        assert both[0] == both[1] and both[0]["tenant_admin"]
 
 
 # ---------------------------------------------------------------- the first way in

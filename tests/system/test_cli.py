@@ -1,4 +1,5 @@
 """The command line on a real PostgreSQL of its own; what needs the services stands at the end."""
+import hashlib
 import json
 import os
 import pty
@@ -7,6 +8,7 @@ import select
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import tempfile
@@ -262,6 +264,52 @@ def test_organisations_and_people(org):
     org.ok("org", "create", "--name", "Other")
     org.refused(1, "goal", "list", says="--org")
     assert org.ok("person", "list", "--org", "Acme")["people"][0]["role"] == "admin"
+
+
+def test_tokens_of_the_operators_making(org, tmp_path):
+    file = tmp_path / "ada.token"
+    made = org("token", "create", "--email", "ADA@example.org", "--name", "laptop", "--out", file, "--json")
+    assert made.code == 0, made.err
+    token, shown = file.read_text(), json.loads(made.out)
+    assert re.fullmatch(r"gst_[0-9A-Za-z]{49}\n", token) and stat.S_IMODE(file.stat().st_mode) == 0o600
+    token = token.strip()
+    assert token not in made.out + made.err and shown["hint"] == token[:12]
+    assert (shown["account"], shown["name"], shown["scopes"]) == ("ada@example.org", "laptop", "read write admin")
+    row = org.sql("SELECT token_hash, account_id, round(extract(epoch FROM expires_at - now()) / 86400) FROM api_token")[0]
+    assert bytes(row[0]) == hashlib.sha256(token.encode()).digest() and row[2] == 90
+    assert org.one("SELECT account_id FROM person WHERE email = 'ada@example.org'") == row[1], "the place is theirs"
+    assert org.one("SELECT name FROM account WHERE NOT tenant_admin") == "Ada"
+    assert org.one("SELECT count(*) FROM audit WHERE action = 'token.created' AND target = %s", f"token:{shown['id']}") == 1
+
+    # What is there is not written over, and what could not be written is not made.
+    for wrong in (file, tmp_path / "none" / "token"):
+        assert token not in org.refused(1, "token", "create", "--email", "ada@example.org", "--out", wrong, says="cannot be made").err
+    org.refused(3, "token", "create", "--email", "bob@example.org", "--out", tmp_path / "bob", says="person add --email bob@example.org")
+    org.refused(1, "token", "create", "--out", tmp_path / "bob", says="--email")
+    org.refused(1, "token", "create", "--email", "ada@example.org", "--days", "366", "--out", tmp_path / "bob", says="1 to 365")
+    org.refused(1, "token", "create", "--email", "ada@example.org", "--scope", "all", "--out", tmp_path / "bob", says="read, write")
+    org.refused(4, "token", "create", "--email", "ada@example.org", "--scope", "tenant", "--out", tmp_path / "bob", says="--tenant-admin")
+    assert not (tmp_path / "bob").exists() and org.one("SELECT count(*) FROM api_token") == 1 == org.one("SELECT count(*) FROM account")
+
+    # Standard output has the token and nothing else.
+    reader = org("token", "create", "--email", "ada@example.org", "--scope", "read", "--days", "7", "--out", "-").out
+    assert re.fullmatch(r"gst_[0-9A-Za-z]{49}\n", reader)
+    assert org.one("SELECT scopes FROM api_token WHERE hint = %s", reader[:12]) == ["read"]
+    assert org.one("SELECT count(*) FROM account") == 1
+
+    boss = org("token", "create", "--email", "ada@example.org", "--tenant-admin", "--out", "-").out
+    assert org.one("SELECT scopes FROM api_token WHERE hint = %s", boss[:12]) == ["read", "write", "admin", "tenant"]
+    assert org.one("SELECT tenant_admin FROM account")
+    first = [org("token", "create", "--tenant-admin", "--out", "-").out for _ in range(2)]
+    assert len({*first}) == 2 and org.sql("SELECT name, email FROM account WHERE email IS NULL") == [("Bootstrap administrator", None)]
+
+    assert len(org.ok("token", "list")["tokens"]) == 5 and len(org.ok("token", "list", "--email", "ada@example.org")["tokens"]) == 3
+    assert org.ok("token", "revoke", shown["id"])["revoked_at"]
+    org.refused(3, "token", "revoke", "1", says="token list")
+    assert shown["id"] not in {t["id"] for t in org.ok("token", "list")["tokens"]}
+    assert shown["id"] in {t["id"] for t in org.ok("token", "list", "--all")["tokens"]}
+    org.sql("UPDATE account SET deactivated_at = now() WHERE email IS NOT NULL")
+    org.refused(4, "token", "create", "--email", "ada@example.org", "--out", "-", says="deactivated")
 
 
 def test_terms_must_be_accepted_and_gates_close(org):
@@ -534,9 +582,10 @@ def test_the_live_view_follows_and_leaves_the_terminal_as_it_was(org):
     goal = key_result(org, "Customers")
     pid, fd = pty.fork()
     if pid == 0:
-        os.execve(PROGRAM, [str(PROGRAM), "goal", "list", "--watch"], {**org.environ, "TERM": "xterm-256color"})
+        os.execve(PROGRAM, [str(PROGRAM), "goal", "list", "--watch", "--note", "By the way"], {**org.environ, "TERM": "xterm-256color"})
     try:
-        first = read_until(fd, b"Customers")
+        first = read_until(fd, b"By the way")
+        assert b"Customers" in first
         assert b"\x1b[?25l" in first
         org.ok("goal", "check-in", goal, "--value", "64")
         read_until(fd, b"64%")

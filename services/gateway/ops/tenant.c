@@ -177,7 +177,7 @@ static int tenant_admin_appoint(struct gw_call *c)
 {
     static const char find_sql[] =
         "SELECT a.id, a.public_id FROM account a WHERE a.deactivated_at IS NULL AND (a.public_id = $1::uuid OR $1 IS "
-        "NULL AND a.email = lower($2) AND a.issuer IS NOT NULL)";
+        "NULL AND a.email = lower($2))";
     static const char sql[] = "UPDATE account a SET tenant_admin = true WHERE a.id = $1 RETURNING " ACCOUNT_JSON;
     const char *id = gw_text(c, "/account_id"), *email = gw_text(c, "/email");
 

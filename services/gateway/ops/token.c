@@ -129,14 +129,14 @@ static int make(struct gw_call *c, const struct wish *w)
         "'organisation_id', b.organisation, 'link_id', b.link, "
         "'made_with', (SELECT 'token:' || k.public_id FROM api_token k WHERE k.id = nullif($2, '')::bigint)) AS "
         "detail" TOKEN_FROM "WHERE t.id = $1::bigint";
-    char token[GW_TOKEN_LEN + 1], hint[GW_TOKEN_HINT + 1], hash[GW_BYTEA_TEXT], scopes[GW_SCOPES_TEXT];
+    char token[GS_TOKEN_LEN + 1], hint[GS_TOKEN_HINT + 1], hash[GW_BYTEA_TEXT], scopes[GW_SCOPES_TEXT];
     unsigned char bytes[32];
     int status;
 
-    gw_token_new(token);
-    gw_sha256(token, bytes);
+    gs_token_new(token);
+    gs_token_hash(token, bytes);
     gw_bytea(bytes, hash);
-    snprintf(hint, sizeof(hint), "%.*s", GW_TOKEN_HINT, token);
+    snprintf(hint, sizeof(hint), "%.*s", GS_TOKEN_HINT, token);
     gw_scopes_format(w->scopes, scopes);
     GS_AUTO_RESULT made = gw_query(
         c, insert_sql, GS_WITH(gw_who(c)->account, w->org, w->link, w->name, hash, hint, scopes, w->days, w->maker));
