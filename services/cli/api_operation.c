@@ -419,7 +419,7 @@ static void help_option(struct api *a, const struct api_option *o)
 {
     unsigned types = api_types(a, o->schema);
     bool many = types & API_ARRAY || api_map_values(a, o->schema) != GS_JSON_NONE;
-    char usage[256], more[128];
+    char usage[256], more[256];
 
     api_usage(a, o, usage, sizeof(usage));
     snprintf(more, sizeof(more), "%s%s%s%s",

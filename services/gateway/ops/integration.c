@@ -26,21 +26,22 @@ static void make_catalogue(void)
 
 /* ---- as people see them ---- */
 
-/* $1: the catalogue; k.j: an entry of it; o: what the organisation says about it, or nothing. */
+/* $1: the catalogue; k.j: an entry of it; o: what the organisation says about it, or nothing. What people look for
+ * comes first. */
 #define INTEGRATION_JSON                                                                                               \
-    "json_build_object('name', k.j->'name', 'label', k.j->'label', 'category', k.j->'category', 'type', k.j->'type', " \
-    "'terms', json_build_object('url', k.j->'terms_url', 'version', k.j->'terms_version'), 'available', "              \
-    "k.j->'available', 'allowed', tenant_allows(k.j->>'name'), 'enabled', coalesce(o.enabled, false), 'paused', "      \
-    "CASE WHEN NOT tenant_allows(k.j->>'name') THEN 'the integration is not allowed by the tenant administrator' "     \
-    "WHEN NOT coalesce(o.enabled, false) THEN 'the integration is not enabled in this organisation' END, "             \
-    "'accepted', CASE WHEN o.terms_accepted_at IS NOT NULL THEN json_build_object('url', o.terms_url, 'version', "     \
-    "o.terms_version, 'at', api_time(o.terms_accepted_at), 'by_id', (SELECT p.public_id FROM person p WHERE p.id = "   \
-    "o.enabled_by), 'current', coalesce((o.terms_url, o.terms_version) = (k.j->>'terms_url', "                         \
-    "k.j->>'terms_version'), false)) END, 'sharing', coalesce(o.sharing::text, k.j->>'sharing'), 'direction', "        \
-    "k.j->'direction', 'auth', k.j->'auth', 'pushed', k.j->'pushed', 'outcomes', k.j->'outcomes', 'connections', "     \
-    "(SELECT count(*) FROM connection c WHERE c.org_id = calling('org') AND c.connector = k.j->>'name'), 'links', "    \
-    "l.links, 'failing', l.failing, 'connection_fields', k.j->'connection_fields', 'secret_fields', "                  \
-    "k.j->'secret_fields', 'link_fields', k.j->'link_fields', 'revision', coalesce(o.revision, 0))"
+    "(SELECT json_object_agg(m.key, m.value ORDER BY array_position('{name,label,category,type,terms,available,"       \
+    "allowed,enabled,paused,accepted,sharing,connections,links,failing,direction,pushed,outcomes}', m.key), m.key) "   \
+    "FROM jsonb_each(k.j - '{sharing,terms_url,terms_version}'::text[] || jsonb_build_object('terms', "                \
+    "jsonb_build_object('url', k.j->>'terms_url', 'version', k.j->>'terms_version'), 'sharing', "                      \
+    "coalesce(o.sharing::text, k.j->>'sharing'), 'allowed', tenant_allows(k.j->>'name'), 'enabled', "                  \
+    "coalesce(o.enabled, false), 'paused', CASE WHEN NOT tenant_allows(k.j->>'name') THEN 'the integration is not "    \
+    "allowed by the tenant administrator' WHEN NOT coalesce(o.enabled, false) THEN 'the integration is not enabled "   \
+    "in this organisation' END, 'accepted', CASE WHEN o.terms_accepted_at IS NOT NULL THEN "                           \
+    "jsonb_build_object('url', o.terms_url, 'version', o.terms_version, 'at', api_time(o.terms_accepted_at), "         \
+    "'by_id', (SELECT p.public_id FROM person p WHERE p.id = o.enabled_by), 'current', coalesce((o.terms_url, "        \
+    "o.terms_version) = (k.j->>'terms_url', k.j->>'terms_version'), false)) END, 'connections', (SELECT count(*) "     \
+    "FROM connection c WHERE c.org_id = calling('org') AND c.connector = k.j->>'name'), 'links', l.links, 'failing', " \
+    "l.failing, 'revision', coalesce(o.revision, 0))) m)"
 #define INTEGRATION_FROM                                                                                               \
     " FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY k(j, n) LEFT JOIN org_integration o ON o.org_id = "         \
     "calling('org') AND o.connector = k.j->>'name' CROSS JOIN LATERAL (SELECT count(*) AS links, count(*) FILTER "     \
