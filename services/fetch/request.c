@@ -156,10 +156,8 @@ static void go_on(struct fetch_request *q, bool asks)
 
     if (!asks)
         finish_task(q);
-    else if (x->wire == FETCH_HTTP)
-        fetch_drive_http(q, x);
     else
-        fetch_drive_postgres(q, x);
+        fetch_drive(q, x);
 }
 
 void fetch_request_replied(struct fetch_request *q, const struct fetch_reply *r)

@@ -51,7 +51,10 @@ void fetch_send_held(void *worker);   /* their turn has come */
 void fetch_send_unsent(void *worker); /* there may be room in Kafka's queue */
 void fetch_send_dead_letter(struct fetch_request *q, rd_kafka_message_t *m, const char *error); /* takes m */
 
-/* ---- drive_http.c, drive_postgres.c ---- */
+/* ---- drive.c, drive_http.c, drive_postgres.c ---- */
+enum gs_rc fetch_drives_start(struct fetch_worker *w, struct gs_err *err) GS_MUST_CHECK; /* needs w->loop alone */
+void fetch_drives_stop(struct fetch_worker *w); /* what is under way ends unanswered */
+void fetch_drive(struct fetch_request *q, const struct fetch_exchange *x);
 void fetch_drive_http(struct fetch_request *q, const struct fetch_exchange *x);
 void fetch_drive_postgres(struct fetch_request *q, const struct fetch_exchange *x);
 

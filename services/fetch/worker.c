@@ -4,36 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/egress.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/str.h"
 #include "services/fetch/request.h"
 
 #define ONLY_MAX 1024 /* bytes of --connectors */
-
-struct fetch_config fetch_config;
-
-const struct gs_env fetch_env[] = {
-    {"GOALSYNC_FETCH_WINDOW", GS_ENV_INT, &fetch_config.window, "512", 16, 8192,
-     "requests in flight at once, an eighth of them for urgent ones"},
-    {"GOALSYNC_FETCH_LANE_SHARE", GS_ENV_INT, &fetch_config.lane_share, "75", 1, 100,
-     "percent of them that one connector may have when there are several"},
-    {"GOALSYNC_FETCH_DEADLINE", GS_ENV_SECONDS, &fetch_config.deadline_us, "30s", 1, 600, "time for one request"},
-    {"GOALSYNC_FETCH_CONNECTIONS", GS_ENV_INT, &fetch_config.connections, "10000", 1, 1000000,
-     "connections kept in memory"},
-    {"GOALSYNC_FETCH_BODY_MAX", GS_ENV_BYTES, &fetch_config.body_max, "4M", 1024, FETCH_BODY_CEILING,
-     "bytes of one reply of a source"},
-    {"GOALSYNC_FETCH_EXCHANGES", GS_ENV_INT, &fetch_config.exchanges, "200", 1, FETCH_EXCHANGES_MAX,
-     "exchanges with a source for one request, where a connector needs many"},
-    {"GOALSYNC_FETCH_EXCLUDE", GS_ENV_STRING, &fetch_config.exclude, "", 0, 0,
-     "connectors left to workers of their own, with commas between"},
-    {"GOALSYNC_FETCH_ALLOW_PLAIN", GS_ENV_BOOL, &fetch_config.allow_plain, "no", 0, 0,
-     "sources may be asked over http://, without TLS and at private addresses"},
-    {"GOALSYNC_FETCH_ALLOW_PRIVATE", GS_ENV_BOOL, &fetch_config.allow_private, "no", 0, 0,
-     "sources may have private and loopback addresses"},
-    GS_ENV_END,
-};
 
 const struct gs_env *const *fetch_worker_env(enum gs_category category)
 {
@@ -147,12 +123,11 @@ static bool start_clients(struct fetch_worker *w, struct gs_err *err)
     w->keyring = gs_keyring_from_env(w->category, err);
     w->pg = w->keyring ? gs_pg_new(w->loop, &pg, err) : NULL;
     w->redis = w->pg ? gs_redis_new(w->loop, err) : NULL;
-    w->http = w->redis ? gs_http_new(w->loop, err) : NULL;
-    w->producer = w->http ? gs_producer_new(w->loop, gs_service_instance(w->service), err) : NULL;
+    if (!w->redis || fetch_drives_start(w, err) != GS_OK)
+        return false;
+    w->producer = gs_producer_new(w->loop, gs_service_instance(w->service), err);
     if (!w->producer)
         return false;
-    gs_http_allow_addresses(w->http, gs_egress_allowed, &fetch_config.allow_private);
-    w->sources = fetch_pg_new(w->loop);
     conns.keyring = w->keyring;
     conns.pg = w->pg;
     conns.redis = w->redis;
@@ -180,8 +155,6 @@ void *fetch_worker_start(struct gs_service *service, enum gs_category category, 
     w->category = category;
     snprintf(w->group, sizeof w->group, "goalsync-fetch-%s", gs_category_dashed(category));
     snprintf(w->source, sizeof w->source, "/goalsync/fetch-%s", gs_category_dashed(category));
-    fetch_config.allow_private |= fetch_config.allow_plain;
-    fetch_settings_allow_plain(fetch_config.allow_plain);
     start_metrics(w);
     w->offsets = gs_offsets_new();
     w->deadline_timer = gs_timer_new(w->loop, fetch_request_deadlines, w);
@@ -268,8 +241,7 @@ void fetch_worker_stop(void *worker)
     w->stopping = true;
     fetch_requests_abandon(w);
     w->producer = gs_producer_free(w->producer);
-    w->http = w->http ? gs_http_free(w->http) : NULL;
-    w->sources = w->sources ? fetch_pg_free(w->sources) : NULL;
+    fetch_drives_stop(w);
     w->redis = w->redis ? gs_redis_free(w->redis) : NULL;
     w->pg = w->pg ? gs_pg_free(w->pg) : NULL;
     w->conns = fetch_conns_free(w->conns);

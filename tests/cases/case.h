@@ -4,6 +4,7 @@
 #define TESTS_CASES_CASE_H
 
 #include "common/buf.h"
+#include "services/fetch/catalogue.h"
 #include "services/fetch/task.h"
 
 enum case_limits {
@@ -29,6 +30,7 @@ struct case_pairs {
 struct case_exchange {
     const char *method, *url, *sql;
     struct case_pairs queries, headers;
+    const char *sent; /* the request's body; null: there is none, or any */
     /* HTTP */
     long status;
     struct case_pairs reply_headers;
@@ -61,6 +63,7 @@ struct test_case {
     size_t n_exchanges;
     struct case_outcome outcomes[CASE_TARGETS_MAX];
     size_t n_outcomes;
+    bool pages;      /* its answers are pages of one list: each but the last leads to the next */
     bool any_number; /* the connector reads any number, so that a broken answer may hold another one */
 };
 
@@ -87,6 +90,10 @@ struct fetch_task *case_play(const struct test_case *c, const struct fetch_conne
 
 /* Whether target i of a finished task came out as said; prints the difference. */
 bool case_outcome_matches(const struct test_case *c, const struct fetch_task *t, size_t i);
+
+/* One case as a JSON object; what a connector is, as another. */
+void case_put_json(const struct test_case *c, struct gs_buf *b);
+void case_put_connector(const struct fetch_entry *e, struct gs_buf *b);
 
 /* Breaks every answer of a case that ends in values, and demands that no wrong value comes out. Returns the number of
  * broken answers that were taken for good; *ret_tried: of all. */

@@ -225,6 +225,17 @@ static void on_any_number(struct reader *r, char *text)
     r->c->any_number = true;
 }
 
+static void on_pages(struct reader *r, char *text)
+{
+    (void)text;
+    r->c->pages = true;
+}
+
+static void on_sent(struct reader *r, char *text)
+{
+    r->exchange->sent = text;
+}
+
 static void on_wait(struct reader *r, char *text)
 {
     char *space = strchr(text, ' ');
@@ -256,6 +267,7 @@ static const struct {
     {"sql", on_sql, false, 0},
     {"query", on_query, true, 0},
     {"header", on_header, true, 0},
+    {"sent", on_sent, true, 0},
     {"reply", on_reply, true, 0},
     {"body", on_body, true, 0},
     {"columns", on_columns, true, 0},
@@ -263,6 +275,7 @@ static const struct {
     {"lost", on_lost, true, 0},
     {"emit", on_emit, false, 0},
     {"any-number", on_any_number, false, 0},
+    {"pages", on_pages, false, 0},
     {"wait-until", on_wait, false, 0},
     {"seen", on_seen, false, 0},
     {"reject", NULL, false, FETCH_OUTCOME_REJECTED},

@@ -14,7 +14,7 @@
 struct run {
     const struct fetch_connector *connector;
     const struct test_case *c; /* under way */
-    bool print;
+    bool print, json;
     const char *base_url; /* with print: in place of the case's */
     int cases, failed, mutations;
     bool asked_wrongly;
@@ -82,6 +82,14 @@ static void compare_headers(struct run *r, const struct case_exchange *want, con
     }
 }
 
+static void compare_body(struct run *r, const struct case_exchange *want, const struct fetch_exchange *got, size_t i)
+{
+    const char *body = got->body_len ? got->body : "";
+
+    if (want->sent && !gs_str_eq(want->sent, body))
+        complain(r, i, "body", want->sent, body);
+}
+
 static void compare_http(struct run *r, const struct case_exchange *want, const struct fetch_exchange *got, size_t i)
 {
     char *url = gs_strdup(got->url), *query = strchr(url, '?');
@@ -94,6 +102,7 @@ static void compare_http(struct run *r, const struct case_exchange *want, const 
         complain(r, i, "address", want->url ? want->url : "SQL", url);
     compare_queries(r, want, query, i);
     compare_headers(r, want, got, i);
+    compare_body(r, want, got, i);
     free(url);
 }
 
@@ -212,6 +221,26 @@ static void set_base_url(struct test_case *c, const char *url)
         c->connection.n++;
 }
 
+static void print_json(void (*put)(const void *what, struct gs_buf *b), const void *what)
+{
+    struct gs_buf b;
+
+    gs_buf_init(&b, 2 * CASE_FILE_MAX);
+    put(what, &b);
+    puts(gs_buf_str(&b));
+    gs_buf_done(&b);
+}
+
+static void put_case(const void *what, struct gs_buf *b)
+{
+    case_put_json(what, b);
+}
+
+static void put_connector(const void *what, struct gs_buf *b)
+{
+    case_put_connector(what, b);
+}
+
 static void run_file(struct run *r, const char *path)
 {
     struct test_case *c = case_read(path);
@@ -220,7 +249,9 @@ static void run_file(struct run *r, const char *path)
     r->c = c;
     if (c && r->base_url)
         set_base_url(c, r->base_url);
-    if (!c || (!run_case(r) && !r->print))
+    if (c && r->json)
+        print_json(put_case, c);
+    else if (!c || (!run_case(r) && !r->print))
         r->failed++;
     case_free(c);
 }
@@ -238,24 +269,31 @@ static int run_folder(struct run *r, const char *folder)
     for (size_t i = 0; i < files.gl_pathc; i++)
         run_file(r, files.gl_pathv[i]);
     globfree(&files);
-    if (!r->print)
+    if (!r->print && !r->json)
         printf("%d cases, %d failed; %d broken answers, each refused or harmless\n", r->cases, r->failed, r->mutations);
     return r->failed > 0;
+}
+
+/* Returns how many arguments were taken. */
+static int take_options(struct run *r, int argc, char **argv)
+{
+    r->json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    r->print = argc > 2 && strcmp(argv[1], "--requests") == 0;
+    if (r->print)
+        r->base_url = argv[2];
+    return r->print ? 2 : r->json;
 }
 
 int main(int argc, char **argv)
 {
     const struct fetch_entry *entry;
     struct run r = {0};
+    int taken = take_options(&r, argc, argv);
 
-    if (argc > 2 && strcmp(argv[1], "--requests") == 0) {
-        r.print = true;
-        r.base_url = argv[2];
-        argv += 2;
-        argc -= 2;
-    }
+    argv += taken;
+    argc -= taken;
     if (argc != 3) {
-        fputs("usage: goalsync-cases [--requests BASE_URL] CONNECTOR FOLDER\n", stderr);
+        fputs("usage: goalsync-cases [--requests BASE_URL | --json] CONNECTOR FOLDER\n", stderr);
         return 2;
     }
     entry = fetch_catalogue_find(argv[1]);
@@ -264,5 +302,7 @@ int main(int argc, char **argv)
         return 2;
     }
     r.connector = entry->connector;
+    if (r.json)
+        print_json(put_connector, entry);
     return run_folder(&r, argv[2]);
 }
