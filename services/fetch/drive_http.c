@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "services/fetch/hosts.h"
 #include "services/fetch/request.h"
 
 #define CONNECT_TIMEOUT_US INT64_C(10000000)
@@ -63,6 +64,7 @@ void fetch_drive_http(struct fetch_request *q, const struct fetch_exchange *x)
         .connect_timeout_us = CONNECT_TIMEOUT_US,
         .max_body = (size_t)fetch_config.body_max,
         .allow_plain = fetch_config.allow_plain,
+        .ca_file = fetch_host_ca_file(q->lane->entry->connector),
     };
 
     q->http = gs_http_send(q->w->http, &req, on_reply, q, &err);

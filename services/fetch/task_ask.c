@@ -6,6 +6,7 @@
 
 #include "common/mem.h"
 #include "common/str.h"
+#include "services/fetch/hosts.h"
 #include "services/fetch/task.h"
 #include "services/fetch/task_state.h"
 
@@ -148,10 +149,9 @@ enum gs_rc fetch_post(struct fetch_task *t, const char *content_type, const char
 
 const char *fetch_host(const struct fetch_task *t, const char *name)
 {
-    for (const struct fetch_host *h = t->connector->hosts; h && h->name; h++)
-        if (!strcmp(h->name, name))
-            return h->url;
-    return ""; /* refused when the exchange is put together: it is no address */
+    const char *url = fetch_host_url(t->connector, name);
+
+    return url ? url : ""; /* refused when the exchange is put together: it is no address */
 }
 
 void fetch_base(struct fetch_task *t, const char *base_url)

@@ -7,16 +7,18 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/str.h"
+#include "services/fetch/hosts.h"
 #include "services/fetch/request.h"
 
 #define ONLY_MAX 1024 /* bytes of --connectors */
 
 const struct gs_env *const *fetch_worker_env(enum gs_category category)
 {
-    static const struct gs_env *tables[8];
+    static const struct gs_env *tables[9];
     size_t n = 0;
 
     tables[n++] = fetch_env;
+    tables[n++] = fetch_hosts_env;
     tables[n++] = gs_kafka_env;
     tables[n++] = gs_pg_env;
     tables[n++] = gs_redis_env;
@@ -160,7 +162,8 @@ void *fetch_worker_start(struct gs_service *service, enum gs_category category, 
     w->deadline_timer = gs_timer_new(w->loop, fetch_request_deadlines, w);
     w->held_timer = gs_timer_new(w->loop, fetch_send_held, w);
     w->resend_timer = gs_timer_new(w->loop, fetch_send_unsent, w);
-    if (read_args(service, only, err) == GS_OK &&
+    if (fetch_hosts_start(fetch_catalogue(), fetch_config.allow_plain, err) == GS_OK &&
+        read_args(service, only, err) == GS_OK &&
         fetch_lanes_init(w, only[0] ? only : NULL, fetch_config.exclude, err) == GS_OK && start_clients(w, err) &&
         start_consumer(w, err))
         return w;

@@ -2,6 +2,7 @@
 #include "common/kafka.h"
 #include "common/pg.h"
 #include "common/vault.h"
+#include "services/fetch/hosts.h"
 #include "services/gateway/ask.h"
 #include "services/gateway/private.h"
 #include "services/gateway/settings.h"
@@ -13,6 +14,7 @@ int main(int argc, char **argv)
                                         gw_auth_env,
                                         gw_ask_env,
                                         gw_webhook_env,
+                                        fetch_hosts_env,
                                         gs_pg_env,
                                         gs_kafka_env,
                                         gs_vault_env[GS_IN_BOUNDARY],

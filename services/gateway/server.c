@@ -4,6 +4,7 @@
 #include "common/loop.h"
 #include "common/mem.h"
 #include "common/pg.h"
+#include "services/fetch/hosts.h"
 #include "services/gateway/ask.h"
 #include "services/gateway/cursor.h"
 #include "services/gateway/limit.h"
@@ -38,7 +39,7 @@ static bool start_sign_in(struct gs_err *err)
 
 static bool start_parts(struct gw_server *s, struct gs_err *err)
 {
-    if (!check_settings(err))
+    if (!check_settings(err) || fetch_hosts_start(fetch_catalogue(), gw_settings.fetch_allow_plain, err) != GS_OK)
         return false;
     gw_cursor_init(gw_settings.secret);
     gw_limit_start();

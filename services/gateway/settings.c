@@ -39,5 +39,7 @@ const struct gs_env gw_env[] = {
      "requests a second of one address without a valid token or session over time"},
     {"GOALSYNC_GATEWAY_ANONYMOUS_BURST", GS_ENV_INT, &gw_settings.anonymous_burst, "200", 1, 1000000,
      "requests of one address without a valid token or session at once"},
+    {"GOALSYNC_FETCH_ALLOW_PLAIN", GS_ENV_BOOL, &gw_settings.fetch_allow_plain, "no", 0, 0,
+     "addresses of sources may be http://, on this machine; as the fetch workers have it"},
     GS_ENV_END,
 };

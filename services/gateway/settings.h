@@ -9,6 +9,7 @@ struct gw_settings {
     int64_t workers, queue, connections, connections_per_address;
     int64_t idle_us, request_us, statement_us, later_us, bodies;
     int64_t rate, burst, anonymous_rate, anonymous_burst;
+    bool fetch_allow_plain;
 };
 
 extern struct gw_settings gw_settings;
