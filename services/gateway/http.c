@@ -84,10 +84,11 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
     c->queued = true;
     gw_connections_turn(h->connections, conn, GW_WORKING);
     MHD_suspend_connection(conn);
-    if (gw_pool_put(h->server->pool, c))
+    const enum gw_room room = gw_pool_put(h->server->pool, c);
+    if (room == GW_ROOM)
         return MHD_YES;
     /* It comes back here at once, as if a worker had answered. */
-    gw_refuse(c, 503, "busy", "Too many requests wait already; try again");
+    gw_refuse(c, 503, "busy", "Too many requests %swait already; try again", room == GW_FULL ? "" : "of yours ");
     gw_http_resume(c);
     return MHD_YES;
 }

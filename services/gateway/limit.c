@@ -128,6 +128,7 @@ bool gw_limit_take(struct gw_call *c)
         b = find_or_make(key_of_address(c->address), brim, now_us);
     }
     ok = take(b, rate, brim, now_us);
+    c->caller_key = b->key;
     left = b->left;
     pthread_mutex_unlock(&limits.mutex);
     if (!ok || known)

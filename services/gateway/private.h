@@ -48,6 +48,7 @@ struct gw_later {
 struct gw_call {
     struct gw_server *server;
     struct gw_call *next;     /* in a queue */
+    uint64_t caller_key;      /* of the bucket it counts for */
     struct gw_worker *worker; /* while one runs it */
     struct MHD_Connection *conn;
     atomic_int refs; /* the connection's; the one of whoever answers later */
@@ -153,7 +154,8 @@ struct gw_worker {
     pthread_t thread;
 };
 struct gw_pool *gw_pool_new(struct gw_server *server);
-bool gw_pool_put(struct gw_pool *p, struct gw_call *c) GS_MUST_CHECK; /* false: full */
+enum gw_room { GW_ROOM, GW_FULL, GW_CALLER_FULL }; /* the last: for this caller, who has its share already */
+enum gw_room gw_pool_put(struct gw_pool *p, struct gw_call *c) GS_MUST_CHECK;
 /* One that was answered later: its answer is to be kept. There are as many as connections, at most. */
 bool gw_pool_put_answered(struct gw_pool *p, struct gw_call *c) GS_MUST_CHECK; /* false: it stops */
 /* Calls that still wait are answered 503; returns when no worker runs. From then on there is room for none. */

@@ -86,6 +86,28 @@ def test_a_long_request_holds_up_nobody_of_the_same_session(gateway, fleet):
     assert fleet.one("SELECT used_at > now() - interval '2 minutes' FROM session WHERE account_id = %s", account)
 
 
+def test_one_caller_takes_neither_all_workers_nor_the_whole_queue(fleet, gateway):
+    greedy, other = (gateway.account(f"{name}@example.org", name) for name in ("greedy", "other"))
+    with Gateway(fleet, "gateway.shares", program="goalsync-gateway-probe", GOALSYNC_GATEWAY_WORKERS="4", GOALSYNC_GATEWAY_QUEUE="8",
+                 GOALSYNC_GATEWAY_STATEMENT="60s") as g, ThreadPoolExecutor(9) as pool:
+        for token in (greedy, other):
+            g.get("/probe/page", token).expect(200)
+        with Transaction(fleet) as lock:  # what GET /probe/wait waits for
+            lock.run("SELECT pg_advisory_xact_lock(4711)")
+            running = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"
+            under_way = [pool.submit(g.get, "/probe/wait", greedy) for _ in range(3)]
+            wait_for("three that run", lambda: fleet.one(running) == 3)
+            under_way += [pool.submit(g.get, "/probe/wait", greedy) for _ in range(6)]
+            wait_for("six that wait", lambda: g.metric("goalsync_gateway_queue") == 6)
+            assert "of yours" in g.get("/probe/wait", greedy).expect(503).json["detail"]
+            for _ in range(10):
+                g.get("/probe/page", other).expect(200)
+            assert fleet.one(running) == 3
+        assert [f.result().status for f in under_way] == 9 * [200]
+        assert g.metric("goalsync_gateway_queue") == 0
+        g.get("/probe/page", greedy).expect(200)
+
+
 # ---- limits
 
 
