@@ -152,7 +152,8 @@ static void take_names(struct import *m)
 /* ---- which goals are here already ---- */
 
 /* $1: the rows by ids, $2: as they were read. The goal is known by its external id, by its id, or by title, first
- * owner, kind and period. first: the first row about the same goal. */
+ * owner, kind and period; rows and goals are sorted together for that, which takes no planner's guess at how many there
+ * are. first: the first row about the same goal. */
 static const char match_sql[] =
     "WITH r AS (SELECT a.n - 1 AS n, a.x, CASE WHEN b.x->>'id' ~* "
     "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (b.x->>'id')::uuid END AS public FROM "
@@ -162,14 +163,15 @@ static const char match_sql[] =
     "'objective')::goal_kind AS kind, coalesce((SELECT p.id FROM person p WHERE p.public_id = "
     "(r.x->'owner_ids'->>0)::uuid), 0) AS owner, coalesce((SELECT p.id FROM period p WHERE p.public_id = "
     "(r.x->>'period_id')::uuid), 0) AS period FROM r), "
-    "t AS (SELECT g.title, g.kind, coalesce(g.owner_id, 0) AS owner, coalesce(g.period_id, 0) AS period, min(g.id) AS "
-    "any_id, min(g.id) FILTER (WHERE g.external_id IS NULL) AS bare_id FROM goal g WHERE g.org_id = calling('org') "
-    "GROUP BY 1, 2, 3, 4), "
-    "m AS (SELECT k.*, coalesce(e.id, i.id, CASE WHEN k.external IS NULL THEN t.any_id ELSE t.bare_id END) AS goal "
-    "FROM k LEFT JOIN LATERAL (SELECT g.id FROM goal g WHERE g.org_id = calling('org') AND g.external_id = k.external "
+    "u AS (SELECT k.*, NULL::bigint AS id, false AS bare FROM k UNION ALL SELECT NULL, NULL, NULL, g.title, g.kind, "
+    "coalesce(g.owner_id, 0), coalesce(g.period_id, 0), g.id, g.external_id IS NULL FROM goal g WHERE g.org_id = "
+    "calling('org')), "
+    "t AS (SELECT u.*, min(u.id) OVER w AS any_id, min(u.id) FILTER (WHERE u.bare) OVER w AS bare_id FROM u WINDOW w "
+    "AS (PARTITION BY u.title, u.kind, u.owner, u.period)), "
+    "m AS (SELECT t.*, coalesce(e.id, i.id, CASE WHEN t.external IS NULL THEN t.any_id ELSE t.bare_id END) AS goal "
+    "FROM t LEFT JOIN LATERAL (SELECT g.id FROM goal g WHERE g.org_id = calling('org') AND g.external_id = t.external "
     "OFFSET 0) e ON true LEFT JOIN LATERAL (SELECT g.id FROM goal g WHERE g.org_id = calling('org') AND g.public_id = "
-    "k.public OFFSET 0) i ON true LEFT JOIN t ON t.title = k.title AND t.kind = k.kind AND t.owner = k.owner AND "
-    "t.period = k.period) "
+    "t.public OFFSET 0) i ON true WHERE t.n IS NOT NULL) "
     "SELECT m.n, m.goal, min(m.n) OVER (PARTITION BY CASE WHEN m.goal IS NOT NULL THEN 'g' || m.goal ELSE "
     "coalesce('e' || m.external, 'i' || m.public, 't' || coalesce(jsonb_build_array(m.title, m.kind, m.owner, "
     "m.period)::text, '') || CASE WHEN m.title IS NULL THEN m.n::text ELSE '' END) END) AS first FROM m ORDER BY m.n";
@@ -499,8 +501,8 @@ static int align_one(struct import *m, struct row *r, const struct parent *p)
 static int settle_privacy(struct import *m, const struct row *r)
 {
     static const char sql[] =
-        "SELECT g.id FROM goal g WHERE g.private AND (g.id = $1 OR EXISTS (SELECT FROM goal_edge e WHERE e.child_id = "
-        "$1 AND e.parent_id = g.id)) ORDER BY g.id = $1, g.id";
+        "SELECT g.id FROM goal g WHERE g.private AND g.id = ANY (ARRAY(SELECT $1::bigint UNION ALL SELECT e.parent_id "
+        "FROM goal_edge e WHERE e.child_id = $1)) ORDER BY g.id = $1, g.id";
     GS_AUTO_RESULT list = gw_query(m->c, sql, GS_WITH(r->goal));
     int status = list ? 0 : gw_status(m->c);
 
