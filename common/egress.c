@@ -24,9 +24,10 @@ static bool in_ranges(uint32_t ip, const struct range *ranges, size_t n)
 
 static bool v4_allowed(uint32_t ip, bool allow_private)
 {
-    /* This network, link-local and one shared address (where clouds answer with credentials), multicast, reserved. */
-    static const struct range never[] = {
-        {0x00000000, 8}, {0xa9fe0000, 16}, {0x646464c8, 32}, {0xe0000000, 4}, {0xf0000000, 4}};
+    /* This network, link-local, multicast, reserved; and where clouds answer their machines with credentials, though
+     * the addresses are shared (Alibaba), the protocols' own (Oracle) or even public (Azure). */
+    static const struct range never[] = {{0x00000000, 8},  {0xa9fe0000, 16}, {0xe0000000, 4}, {0xf0000000, 4},
+                                         {0x646464c8, 32}, {0xc0000000, 24}, {0xa83f8110, 32}};
     /* Private, shared (RFC 6598), loopback, benchmarking. */
     static const struct range own[] = {{0x0a000000, 8},  {0xac100000, 12}, {0xc0a80000, 16},
                                        {0x64400000, 10}, {0x7f000000, 8},  {0xc6120000, 15}};
@@ -48,14 +49,18 @@ static uint32_t last_four(const struct in6_addr *a)
 static bool v6_allowed(const struct in6_addr *a, bool allow_private)
 {
     static const unsigned char nat64[12] = {0, 0x64, 0xff, 0x9b};
-    static const unsigned char credentials[16] = {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}; /* fd00:ec2::254 */
+    static const unsigned char credentials[][16] = {
+        {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54},  /* fd00:ec2::254 */
+        {0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54}}; /* fd20:ce::254 */
 
-    if (!memcmp(a->s6_addr, credentials, sizeof credentials))
-        return false;
-
+    for (size_t i = 0; i < sizeof credentials / sizeof *credentials; i++)
+        if (!memcmp(a->s6_addr, credentials[i], sizeof credentials[i]))
+            return false;
     if (IN6_IS_ADDR_V4MAPPED(a) || !memcmp(a->s6_addr, nat64, sizeof nat64))
         return v4_allowed(last_four(a), allow_private);
     if (a->s6_addr[0] == 0x20 && a->s6_addr[1] == 0x02) /* 6to4 carries an IPv4 address within */
+        return false;
+    if (a->s6_addr[0] == 0x20 && a->s6_addr[1] == 0x01 && !a->s6_addr[2] && !a->s6_addr[3]) /* and so does Teredo */
         return false;
     if ((a->s6_addr[0] & 0xe0) == 0x20)
         return true;

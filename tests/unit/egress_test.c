@@ -32,7 +32,8 @@ static void test_public(void **state)
 {
     static const char *const addresses[] = {"1.1.1.1",         "11.0.0.1",       "172.15.0.1",
                                             "172.32.0.1",      "100.128.0.1",    "192.167.1.1",
-                                            "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"};
+                                            "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101",
+                                            "168.63.129.17",   "192.0.1.1",      "2001:4860:4860::8888"};
 
     (void)state;
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
@@ -58,10 +59,23 @@ static void test_private(void **state)
 
 static void test_never(void **state)
 {
-    static const char *const addresses[] = {
-        "0.0.0.0",           "0.1.2.3", "100.100.100.200", "fd00:ec2::254", "169.254.169.254",        "224.0.0.1",
-        "255.255.255.255",   "::",      "fe80::1",         "ff02::1",       "::ffff:169.254.169.254", "2002:7f00:1::",
-        "64:ff9b::a9fe:a9fe"};
+    static const char *const addresses[] = {"0.0.0.0",
+                                            "0.1.2.3",
+                                            "100.100.100.200",
+                                            "fd00:ec2::254",
+                                            "169.254.169.254",
+                                            "224.0.0.1",
+                                            "255.255.255.255",
+                                            "::",
+                                            "fe80::1",
+                                            "ff02::1",
+                                            "::ffff:169.254.169.254",
+                                            "2002:7f00:1::",
+                                            "64:ff9b::a9fe:a9fe",
+                                            "168.63.129.16",
+                                            "192.0.0.192",
+                                            "fd20:ce::254",
+                                            "2001:0:7f00:1::1"};
 
     (void)state;
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
