@@ -37,6 +37,7 @@ void gw_call_unref(struct gw_call *c)
     drop_later(c);
     gs_json_free(c->json);
     atomic_fetch_sub(&c->server->body_bytes, c->body.len);
+    atomic_fetch_sub(&c->server->answer_bytes, c->counted);
     gs_buf_done(&c->body);
     gs_buf_done(&c->out);
     gs_arena_done(&c->arena);

@@ -90,6 +90,7 @@ struct gw_call {
     bool keep_later;           /* the answer, once it is there, under its Idempotency-Key */
     bool written;              /* a problem is in the buffer already */
     size_t sent;               /* bytes of its body */
+    size_t counted;            /* of these, among the server's answer_bytes */
     const char *code, *detail; /* of a problem */
     struct gw_fault faults[GW_FAULTS_MAX];
     int n_faults;
@@ -178,8 +179,9 @@ struct gw_server {
     struct gs_timer *deadline;
     atomic_int in_flight;
     pthread_mutex_t over_mutex;
-    pthread_cond_t over;      /* whenever in_flight becomes 0 */
-    atomic_size_t body_bytes; /* of all requests */
+    pthread_cond_t over;        /* whenever in_flight becomes 0 */
+    atomic_size_t body_bytes;   /* of all requests */
+    atomic_size_t answer_bytes; /* of all that are being sent */
     struct gs_metric *in_flight_gauge;
     atomic_bool draining;
 };

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SMALL_ANSWER 65536 /* bytes that never fill the memory */
+
 static void add(struct MHD_Response *r, const char *name, const char *value)
 {
     if (value && *value)
@@ -51,11 +53,28 @@ static void add_headers(struct gw_call *c, struct MHD_Response *r)
         add(r, "Connection", "close");
 }
 
+/* Clients that take their answers slowly must not fill the memory with them. What was done is answered all the same,
+ * and so is what is small, or alone. */
+static void count_answer(struct gw_call *c)
+{
+    size_t before;
+
+    c->counted = c->out.len;
+    before = atomic_fetch_add(&c->server->answer_bytes, c->counted);
+    if (c->counted < SMALL_ANSWER || before == 0 || before + c->counted <= (size_t)gw_settings.answers ||
+        !gs_str_eq(c->op ? c->op->method : NULL, "GET") || c->status >= 400)
+        return;
+    atomic_fetch_sub(&c->server->answer_bytes, c->counted);
+    c->counted = 0;
+    c->answer_type = c->etag = NULL;
+    c->status = gw_fail(c, 503, "busy", "Too many large answers are on their way already; try again");
+}
+
 /* The body's memory goes over to the answer. */
 static struct MHD_Response *make_response(struct gw_call *c, const char **ret_type)
 {
+    count_answer(c);
     struct gs_buf body = c->out;
-
     gs_buf_init(&c->out, GW_ANSWER_MAX);
     if (c->status >= 400 && !c->written) {
         gs_buf_done(&body);

@@ -28,6 +28,8 @@ const struct gs_env gw_env[] = {
      "how long a client may take to send a whole request, or to take an answer"},
     {"GOALSYNC_GATEWAY_BODIES", GS_ENV_BYTES, &gw_settings.bodies, "256M", 1048576, 0,
      "bytes of requests' bodies in memory at a time; more are answered with 503"},
+    {"GOALSYNC_GATEWAY_ANSWERS", GS_ENV_BYTES, &gw_settings.answers, "512M", 1048576, 0,
+     "bytes of answers in memory at a time, until clients have taken them; more are answered with 503"},
     {"GOALSYNC_GATEWAY_STATEMENT", GS_ENV_SECONDS, &gw_settings.statement_us, "10", 1, 600,
      "how long one statement of a request may take"},
     {"GOALSYNC_GATEWAY_LATER", GS_ENV_SECONDS, &gw_settings.later_us, "60", 0, 600,

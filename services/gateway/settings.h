@@ -7,7 +7,7 @@
 struct gw_settings {
     char *listen, *public_url, *cors_origins, *secret, *proxies;
     int64_t workers, queue, connections, connections_per_address;
-    int64_t idle_us, request_us, statement_us, later_us, bodies;
+    int64_t idle_us, request_us, statement_us, later_us, bodies, answers;
     int64_t rate, burst, anonymous_rate, anonymous_burst;
     bool fetch_allow_plain;
 };

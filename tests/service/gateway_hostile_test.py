@@ -373,6 +373,22 @@ def test_bodies_together_are_bounded(fleet, probe):
         assert g.post("/probe/echo", {"a": 1}, probe.ada).status == 200
 
 
+def test_answers_together_are_bounded(fleet, probe):
+    ask_big = request("GET /probe/big?bytes=30000000 HTTP/1.1")
+    with Gateway(fleet, "gateway.answers", program="goalsync-gateway-probe", GOALSYNC_GATEWAY_ANSWERS="70M") as g, \
+            contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(g)) for _ in range(2)]
+        for wire in wires:  # who takes the first bytes of an answer, and no more
+            wire.send(ask_big)
+            wire.more()
+            assert wire.kept.startswith(b"HTTP/1.1 200 ")
+        refused = ask(g, ask_big)
+        assert refused[0] == 503 and refused[1]["retry-after"] == "1" and b"large answers" in refused[2]
+        assert ask(g, request("GET /probe/big?bytes=1000 HTTP/1.1"))[0] == 200
+        assert len(wires[0].answer()[2]) == 30000000
+        wait_for("room for another", lambda: ask(g, ask_big)[0] == 200)
+
+
 def test_memory_stays_bounded_under_a_storm_of_nonsense(fleet, probe):
     # AddressSanitizer keeps what was freed for a while, to catch who still uses it.
     options = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=4"
