@@ -92,7 +92,7 @@ struct fetch_task *case_play(const struct test_case *c, const struct fetch_conne
 bool case_outcome_matches(const struct test_case *c, const struct fetch_task *t, size_t i);
 
 /* One case as a JSON object; what a connector is, as another. */
-void case_put_json(const struct test_case *c, struct gs_buf *b);
+void case_put_json(const struct test_case *c, const struct fetch_connector *connector, struct gs_buf *b);
 void case_put_connector(const struct fetch_entry *e, struct gs_buf *b);
 
 /* Breaks every answer of a case that ends in values, and demands that no wrong value comes out. Returns the number of

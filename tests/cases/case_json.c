@@ -91,7 +91,26 @@ static void put_settings(struct gs_buf *b, const struct case_pairs *pairs)
     gs_buf_putc(b, '}');
 }
 
-void case_put_json(const struct test_case *c, struct gs_buf *b)
+/* Of each link that its form takes. */
+static void put_batch_keys(struct gs_buf *b, const struct test_case *c, const struct fetch_connector *connector)
+{
+    struct case_settings s;
+    struct gs_err err;
+    char key[65];
+
+    gs_buf_puts(b, ",\"batch_keys\":[");
+    if (case_settings_read(c, connector, &s, &err) == GS_OK) {
+        for (size_t i = 0; i < s.n; i++) {
+            fetch_batch_key(connector, s.links[i], key);
+            gs_buf_puts(b, i ? "," : "");
+            put_text(b, key);
+        }
+    }
+    case_settings_done(&s);
+    gs_buf_putc(b, ']');
+}
+
+void case_put_json(const struct test_case *c, const struct fetch_connector *connector, struct gs_buf *b)
 {
     const char *name = strrchr(c->path, '/');
 
@@ -107,7 +126,9 @@ void case_put_json(const struct test_case *c, struct gs_buf *b)
         gs_buf_puts(b, i ? "," : "");
         put_settings(b, &c->links[i]);
     }
-    gs_buf_puts(b, "],\"exchanges\":[");
+    gs_buf_putc(b, ']');
+    put_batch_keys(b, c, connector);
+    gs_buf_puts(b, ",\"exchanges\":[");
     for (size_t i = 0; i < c->n_exchanges; i++) {
         gs_buf_puts(b, i ? "," : "");
         put_exchange(b, &c->exchanges[i]);

@@ -12,6 +12,7 @@
 #include <strings.h>
 
 struct run {
+    const struct fetch_entry *entry;
     const struct fetch_connector *connector;
     const struct test_case *c; /* under way */
     bool print, json;
@@ -221,24 +222,18 @@ static void set_base_url(struct test_case *c, const char *url)
         c->connection.n++;
 }
 
-static void print_json(void (*put)(const void *what, struct gs_buf *b), const void *what)
+/* Of the case, or where there is none of the connector. */
+static void print_json(const struct fetch_entry *e, const struct test_case *c)
 {
     struct gs_buf b;
 
     gs_buf_init(&b, 2 * CASE_FILE_MAX);
-    put(what, &b);
+    if (c)
+        case_put_json(c, e->connector, &b);
+    else
+        case_put_connector(e, &b);
     puts(gs_buf_str(&b));
     gs_buf_done(&b);
-}
-
-static void put_case(const void *what, struct gs_buf *b)
-{
-    case_put_json(what, b);
-}
-
-static void put_connector(const void *what, struct gs_buf *b)
-{
-    case_put_connector(what, b);
 }
 
 static void run_file(struct run *r, const char *path)
@@ -250,7 +245,7 @@ static void run_file(struct run *r, const char *path)
     if (c && r->base_url)
         set_base_url(c, r->base_url);
     if (c && r->json)
-        print_json(put_case, c);
+        print_json(r->entry, c);
     else if (!c || (!run_case(r) && !r->print))
         r->failed++;
     case_free(c);
@@ -301,8 +296,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "there is no connector %s\n", argv[1]);
         return 2;
     }
+    r.entry = entry;
     r.connector = entry->connector;
     if (r.json)
-        print_json(put_connector, entry);
+        print_json(entry, NULL);
     return run_folder(&r, argv[2]);
 }

@@ -35,6 +35,7 @@ struct play {
 static struct {
     struct fetch_worker worker;
     const struct fetch_entry *entry;
+    size_t under_way;
     const struct fetch_connector *connector; /* with a way to sign in that needs nobody's consent */
 } once;
 
@@ -93,6 +94,8 @@ static void free_play(struct play *p)
     gs_freep(&p->id);
     gs_freep(&p->origin);
     gs_freep(&p);
+    if (--once.under_way == 0)
+        uv_stop(once.worker.loop);
 }
 
 static void end(struct play *p, enum fetch_outcome outcome, const char *error)
@@ -256,6 +259,7 @@ static void take_line(struct gs_json *json, const char *line, size_t len)
     struct play *p = gs_alloc(sizeof *p);
     struct gs_err err = {0};
 
+    once.under_way++;
     gs_buf_init(&p->url, GS_HTTP_URL_MAX);
     if (gs_json_parse(json, line, len, &err) != GS_OK) {
         fprintf(stderr, "goalsync-fetch-once: %s\n", err.text);
@@ -318,9 +322,11 @@ int main(int argc, char **argv)
         return 2;
     }
     take_lines();
-    uv_run(&loop, UV_RUN_DEFAULT);
+    while (once.under_way)
+        uv_run(&loop, UV_RUN_DEFAULT);
     fetch_drives_stop(&once.worker);
-    uv_run(&loop, UV_RUN_DEFAULT);
+    while (uv_run(&loop, UV_RUN_NOWAIT))
+        continue;
     uv_loop_close(&loop);
     gs_buf_done(&mistakes);
     return 0;

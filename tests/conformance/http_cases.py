@@ -1,0 +1,629 @@
+"""What every connector over HTTP goes through: its own conversations, replayed over TLS and then perverted in every way that
+vendors, proxies and networks have.
+
+A case is a function that yields plays. A play is one fetch by the worker's code (goalsync-fetch-once) against one script, and
+a judgement of what came out. Where a case has nothing to play, it says why by raising NotApplicable.
+"""
+import base64
+import copy
+import datetime
+import email.utils
+import json
+import re
+
+from vendor import Answer
+
+TOKEN = "conformance-token"
+BODY_MAX = 1024 * 1024        # GOALSYNC_FETCH_BODY_MAX of the plays
+BOMB = 64 * 1024 * 1024       # bytes that a small answer becomes when it is decompressed
+TOKENS_MAX = 24               # places of one body that are replaced
+CUTS_MAX = 8                  # places of one body at which it is cut; tests/cases cuts at every byte
+PAGING = 8                    # a connector that may ask more often than this must show how by a case of pages
+DEADLINE_MS = 20000           # of plays that end by themselves
+SHORT_MS = 700                # of plays that do not
+SECOND = 1_000_000
+
+
+class NotApplicable(Exception):
+    pass
+
+
+# ---------------------------------------------------------------- conversations
+
+class Conversation:
+    """A case as a script: its answers in their order, each request compared with what the case expects."""
+
+    def __init__(self, case, alter=None, secret=True):
+        self.case, self.alter, self.secret = case, alter, secret
+        self.requests, self.wrong = [], []
+
+    def __call__(self, request, connection):
+        i = len(self.requests)
+        self.requests.append(request)
+        exchanges = self.case["exchanges"]
+        if i < len(exchanges):
+            self.compare(exchanges[i], request)
+        else:
+            self.wrong.append(f"request {i + 1} is one more than the case has")
+        answer = answer_of(exchanges[min(i, len(exchanges) - 1)])
+        if self.alter:
+            self.alter(i, answer, connection, request)
+        else:
+            connection.send(answer)
+
+    def compare(self, x, request):
+        def say(what, want, got):
+            if want != got:
+                self.wrong.append(f"request {len(self.requests)}: {what}: wanted {want!r}, asked {got!r}")
+
+        say("method", x["method"], request.method)
+        say("path", re.sub(r"^[a-z]+://[^/]*", "", x["url"]), request.path)
+        say("query", [tuple(q) for q in x["queries"]], request.queries)
+        for name, value in x["headers"]:
+            say(name, value, request.header(name))
+        if x["sent"] is not None:
+            say("body", x["sent"], request.body.decode())
+        say("who asks", "goalsync", (request.header("User-Agent") or "").partition("/")[0])
+        if self.secret:
+            say("the secret is sent", True, carries_secret(request))
+
+
+def carries_secret(request):
+    """Plainly, or as Basic."""
+    basic = base64.b64encode(f"conformance:{TOKEN}".encode()).decode()
+    return any(TOKEN in v or basic in v for _, v in request.headers)
+
+
+def answer_of(x):
+    return Answer(x["status"], [tuple(h) for h in x["reply_headers"]], x["body"])
+
+
+class Play:
+    def __init__(self, case, script, judge, deadline_ms=DEADLINE_MS, certificate="good", scheme="https", group="", what=""):
+        self.case, self.script, self.judge, self.what = case, script, judge, what
+        self.deadline_ms, self.certificate, self.scheme, self.group = deadline_ms, certificate, scheme, group
+
+
+# ---------------------------------------------------------------- judgements: None, or what is wrong
+
+def said(result):
+    value = " ".join(f"{r['value']}{' %' if r['percent'] else ''}" if r["outcome"] == "ok" else f"{r['outcome']}: {r['error']}"
+                     for r in result["results"])
+    return f"{result['outcome']} {value or result['error']}"
+
+
+def as_the_case_says(play, result):
+    """The case's own outcome, target by target, by exactly its requests."""
+    if play.script.wrong:
+        return play.script.wrong[0]
+    if len(play.script.requests) != len(play.case["exchanges"]):
+        return f"{len(play.script.requests)} requests instead of {len(play.case['exchanges'])}"
+    return outcomes_differ(play.case, result)
+
+
+def outcomes_differ(case, result):
+    wanted = case["outcomes"]
+    for i in range(len(case["links"])):
+        want = wanted[i if len(wanted) > 1 else 0]
+        got = result["results"][i] if result["outcome"] == "ok" else {**result, "value": "0", "percent": False, "seen": 0}
+        same = got["outcome"] == want["outcome"] and want["text"] in got["error"]
+        if want["outcome"] == "ok":
+            same = same and got["value"] == want["value"] and got["percent"] == want["percent"]
+            same = same and want["seen"] in (-1, got["seen"])
+        if want["until_us"]:
+            same = same and result["retry_at_us"] == want["until_us"]
+        if not same:
+            return f"link {i + 1}: wanted {want['outcome']} {want['value'] or want['text']}, got {said(result)}"
+    return None
+
+
+def no_value(*outcomes):
+    """No target has a value, and a sentence says why; with outcomes: one of these."""
+    def judge(play, result):
+        if result["outcome"] == "ok":
+            for r in result["results"]:
+                if r["outcome"] == "ok":
+                    return f"a value came out: {said(result)}"
+                if not r["error"]:
+                    return "a refusal without a reason"
+                if outcomes and r["outcome"] not in outcomes:
+                    return f"wanted {' or '.join(outcomes)}, got {said(result)}"
+            return None
+        if not result["error"]:
+            return "a refusal without a reason"
+        if outcomes and result["outcome"] not in outcomes:
+            return f"wanted {' or '.join(outcomes)}, got {said(result)}"
+        return None
+    return judge
+
+
+def no_other_value(play, result):
+    """What was broken need not matter to the connector; but then the value is the case's own."""
+    wanted = play.case["outcomes"]
+    for i, r in enumerate(result["results"]):
+        want = wanted[i if len(wanted) > 1 else 0]
+        if r["outcome"] == "ok" and (r["value"], r["percent"]) != (want["value"], want["percent"]):
+            return f"another value came out: {said(result)}"
+    return None if result["outcome"] == "ok" or result["error"] else "a refusal without a reason"
+
+
+def waits(until_us):
+    def judge(play, result):
+        if result["outcome"] != "waiting":
+            return f"wanted waiting, got {said(result)}"
+        if until_us and result["retry_at_us"] != until_us:
+            return f"waits until {result['retry_at_us']} instead of {until_us} (now {play.case['now_us']})"
+        if result["retry_at_us"] <= play.case["now_us"]:
+            return "waits until the past"
+        return None
+    return judge
+
+
+def both(*judges):
+    return lambda play, result: next((w for w in (j(play, result) for j in judges) if w), None)
+
+
+# ---------------------------------------------------------------- what a connector brings
+
+class Subject:
+    """A connector and its cases. `main` are the conversations that are perverted: the shortest that ends in values, and the
+    longest."""
+
+    def __init__(self, connector, cases):
+        self.connector = connector
+        self.cases = [c for c in cases if c["refused"] is None and c["exchanges"] and not any(x["lost"] for x in c["exchanges"])]
+        self.good = [c for c in self.cases if all(o["outcome"] == "ok" for o in c["outcomes"])]
+        self.bad = [c for c in self.cases if c not in self.good]
+        by_length = sorted(self.good, key=lambda c: (len(c["exchanges"]), sum(len(x["body"]) for x in c["exchanges"])))
+        self.main = ([by_length[0]] + ([by_length[-1]] if len(by_length[-1]["exchanges"]) > 1 else [])) if by_length else []
+
+    def own_outcomes(self, status):
+        """What the connector's own cases say of a status, beside the common meaning of it."""
+        return {c["outcomes"][0]["outcome"] for c in self.bad if c["exchanges"][-1]["status"] == status}
+
+    def perverted(self, alter, judge, **more):
+        """Plays in which one answer of a conversation is replaced: alter(answer, connection, request)."""
+        for case in self.main:
+            for k in range(len(case["exchanges"])):
+                def at_k(i, answer, connection, request, k=k):
+                    if i >= k:
+                        alter(answer, connection, request)
+                    else:
+                        connection.send(answer)
+                yield Play(case, Conversation(case, at_k), judge, what=f"{case['case']}, answer {k + 1}", **more)
+
+    def answered(self, make, judge, **more):
+        """The same for what is sent whole: make(answer) returns the Answer."""
+        yield from self.perverted(lambda answer, connection, _: connection.send(make(answer)), judge, **more)
+
+
+CASES = []
+
+
+def case(name):
+    def add(fn):
+        CASES.append((name, fn))
+        return fn
+    return add
+
+
+def replaced(**fields):
+    def make(answer):
+        for name, value in fields.items():
+            setattr(answer, name, value.encode() if name == "body" and isinstance(value, str) else value)
+        return answer
+    return make
+
+
+# ---------------------------------------------------------------- as it should be
+
+@case("success")
+def success(s):
+    for c in s.good:
+        yield Play(c, Conversation(c), as_the_case_says, what=c["case"])
+
+
+@case("own refusals")
+def own_refusals(s):
+    if not s.bad:
+        raise NotApplicable("no case of its own ends without a value")
+    for c in s.bad:
+        yield Play(c, Conversation(c), as_the_case_says, what=c["case"])
+
+
+@case("requests as declared")
+def requests_as_declared(s):
+    most = s.connector["max_exchanges"]
+
+    def within(play, result):
+        if len(play.script.requests) != result["exchanges"]:
+            return f"{len(play.script.requests)} requests came, {result['exchanges']} are told"
+        if result["exchanges"] > most:
+            return f"{result['exchanges']} requests, {most} are declared"
+        return None
+
+    for c in s.main:
+        yield Play(c, Conversation(c), within, what=c["case"])
+
+
+@case("several links in one")
+def batches(s):
+    found = [c for c in s.good if len(c["links"]) > 1]
+    if not found and s.connector["batches"]:
+        raise AssertionError("it has a batch key, but no case with \"another\" link that ends in values")
+    if not found:
+        raise NotApplicable("links are asked one by one")
+    for c in found:
+        keys = set(c["batch_keys"])
+        if len(keys) != 1:
+            raise AssertionError(f"{c['case']}: links that are to be answered together have {len(keys)} batch keys")
+        yield Play(c, Conversation(c), as_the_case_says, what=c["case"])
+
+
+@case("chunked, or until the end")
+def framings(s):
+    for framing in ("chunked", "close"):
+        yield from s.answered(replaced(framing=framing), no_other_value_but_one)
+
+
+def no_other_value_but_one(play, result):
+    return outcomes_differ(play.case, result)
+
+
+@case("compressed")
+def compressed(s):
+    yield from s.answered(replaced(encoding="gzip"), no_other_value_but_one)
+
+
+@case("slow, but in time")
+def slow(s):
+    def trickle(answer, connection, _):
+        head, body = answer.wire()
+        for i in range(0, len(head), 40):
+            connection.raw(head[i:i + 40])
+        step = max(1, len(body) // 16)
+        for i in range(0, len(body), step):
+            connection.raw(body[i:i + step])
+    yield from s.perverted(trickle, no_other_value_but_one)
+
+
+# ---------------------------------------------------------------- pages
+
+def pages_of(s):
+    found = [c for c in s.good if c["pages"]]
+    if found:
+        return found
+    if s.connector["max_exchanges"] > PAGING:
+        raise AssertionError(f"it may ask {s.connector['max_exchanges']} times, but no case of its own has the word \"pages\"")
+    raise NotApplicable("it asks for no pages")
+
+
+@case("two pages")
+def two_pages(s):
+    for c in pages_of(s):
+        if len(c["exchanges"]) < 2:
+            raise AssertionError(f"{c['case']} has the word \"pages\" and one answer only")
+        yield Play(c, Conversation(c), as_the_case_says, what=c["case"])
+
+
+@case("endless paging")
+def endless(s):
+    """The last answer but one, which leads to the next request, comes again and again."""
+    for c in pages_of(s):
+        again = copy.deepcopy(c)
+        again["exchanges"] = again["exchanges"][:-1]
+        ended = both(no_value(), lambda play, result: None if len(play.script.requests) <= s.connector["max_exchanges"]
+                     else f"{len(play.script.requests)} requests, {s.connector['max_exchanges']} are declared")
+        yield Play(again, Conversation(again), ended, what=c["case"])
+
+
+# ---------------------------------------------------------------- bodies
+
+@case("empty")
+def empty(s):
+    for body in ("", " \n"):
+        yield from s.answered(replaced(body=body), no_value())
+    yield from s.answered(replaced(status=204, body="", framing="close"), no_value())
+
+
+@case("wrong type")
+def wrong_type(s):
+    for body in ("null", "true", "7", '"7"', "[]", "[7]", "{}", '{"a":[]}', "\ufeff", "7;7"):
+        yield from s.answered(replaced(body=body), no_value())
+    yield from tokens_replaced(s, ['"7"', "null", "[7]", "{}"])
+
+
+@case("HTML in 200")
+def html(s):
+    for body in ("<!DOCTYPE html><html><body>Sign in to continue</body></html>", "<html><h1>502 Bad Gateway</h1></html>"):
+        yield from s.answered(replaced(body=body, content_type="text/html"), no_value())
+
+
+@case("error in 200")
+def error_in_200(s):
+    for body in ('{"error":{"code":500,"message":"Internal error"}}', '{"errors":[{"message":"Something went wrong"}]}',
+                 '{"message":"Not Found","status":"404"}', '{"success":false,"error":"invalid_auth"}'):
+        yield from s.answered(replaced(body=body), no_value())
+
+
+@case("broken text")
+def broken_text(s):
+    yield from s.answered(lambda a: replaced(body=a.body.replace(b'"', b'"\xff\xfe', 1))(a), no_other_value)
+    yield from s.answered(lambda a: replaced(body=b"\x00" + a.body)(a), no_value())
+
+
+def tokens_of(body):
+    """Numbers and names outside of strings: (from, to)."""
+    text = body.decode()
+    inside = [m.span() for m in re.finditer(r'"(?:[^"\\]|\\.)*"', text)]
+    found = [m.span() for m in re.finditer(r"[-+.\w]+", text) if not any(a <= m.start() < b for a, b in inside)]
+    step = max(1, -(-len(found) // TOKENS_MAX))
+    return text, found[::step]
+
+
+def tokens_replaced(s, others):
+    for c in s.main:
+        for k, x in enumerate(c["exchanges"]):
+            text, places = tokens_of(x["body"].encode())
+            for begin, end in places:
+                for other in others:
+                    def alter(i, answer, connection, _, k=k, body=text[:begin] + other + text[end:]):
+                        connection.send(replaced(body=body)(answer) if i == k else answer)
+                    yield Play(c, Conversation(c, alter), no_other_value, what=f"{c['case']}, {text[begin:end]} -> {other[:20]}")
+
+
+@case("huge number")
+def huge(s):
+    yield from tokens_replaced(s, ["1e400", "-1e400", "9" * 41, "1e-30"])
+
+
+@case("NaN")
+def nan(s):
+    yield from tokens_replaced(s, ["NaN", "Infinity", "-Infinity", "nan"])
+
+
+@case("duplicate keys")
+def duplicate_keys(s):
+    """A second member of the same name at the end of its object, with another plausible number: the value is the case's own, or
+    none."""
+    for c in s.main:
+        for k, x in enumerate(c["exchanges"]):
+            text = x["body"]
+            members = list(re.finditer(r'"(\w+)"\s*:\s*(\d+)(?=\s*[,}])', text))[:TOKENS_MAX]
+            for m in members:
+                again = f'{text[:m.end()]},"{m[1]}":{int(m[2]) + 1}{text[m.end():]}'
+                def alter(i, answer, connection, _, k=k, body=again):
+                    connection.send(replaced(body=body)(answer) if i == k else answer)
+                yield Play(c, Conversation(c, alter), no_other_value, what=f"{c['case']}, {m[1]} twice")
+
+
+@case("cut at any byte")
+def cut(s):
+    for c in s.main:
+        for k, x in enumerate(c["exchanges"]):
+            # What follows the value's last byte adds nothing to it.
+            body = x["body"].encode().rstrip()
+            for at in sorted({len(body) * i // CUTS_MAX for i in range(CUTS_MAX)} | {len(body) - 1}):
+                for framing in ("length", "chunked", "close"):
+                    def alter(i, answer, connection, _, k=k, at=at, framing=framing):
+                        answer.framing = framing
+                        if i < k:
+                            connection.send(answer)
+                            return
+                        head, wire = answer.wire()
+                        connection.raw(head + wire[:at])
+                        connection.close()
+                    yield Play(c, Conversation(c, alter), no_value(), what=f"{c['case']}, {framing}, {at} bytes of answer {k + 1}")
+
+
+@case("oversized")
+def oversized(s):
+    """All of the answer, and then more than may be read: harmless blanks, so that nothing but the ceiling refuses it."""
+    yield from s.answered(lambda a: replaced(body=a.body + b" " * BODY_MAX)(a), no_value("rejected"))
+
+
+@case("gzip bomb")
+def bomb(s):
+    yield from s.answered(lambda a: replaced(body=a.body + b" " * BOMB, encoding="gzip")(a), no_value("rejected"))
+
+
+@case("gzip broken")
+def gzip_broken(s):
+    def alter(answer, connection, _):
+        answer.encoding, answer.framing = "gzip", "close"
+        head, body = answer.wire()
+        connection.raw(head + body[:len(body) // 2] + b"\x00" * 8)
+        connection.close()
+    yield from s.perverted(alter, no_value())
+
+
+@case("oversized headers")
+def headers(s):
+    many = [(f"X-Many-{i}", "x" * 1000) for i in range(200)]
+    yield from s.answered(lambda a: replaced(headers=a.headers + many)(a), no_value("rejected", "retry"))
+
+
+# ---------------------------------------------------------------- statuses
+
+def refused(status, usual):
+    def fn(s):
+        for body in ('{"message":"no"}', '{"error":{"code":"x","message":"no"}}', "", "<html>no</html>"):
+            yield from s.answered(replaced(status=status, body=body), no_value(*usual, *s.own_outcomes(status)))
+    return fn
+
+
+for _status, _usual in ((400, ("rejected",)), (401, ("denied",)), (403, ("denied",)), (404, ("gone",)),
+                        (409, ("rejected", "retry")), (410, ("gone",)), (500, ("retry",)), (502, ("retry",)), (503, ("retry",))):
+    case(str(_status))(refused(_status, _usual))
+
+
+def limited(headers_of, body='{"message":"slow down"}', status=429, after_us=None):
+    """An answer with these headers: waiting until exactly after_us from now, or until some time ahead."""
+    def fn(s):
+        for c in s.main:
+            now_us = c["now_us"]
+            until = now_us + after_us if after_us else None
+            for k in range(len(c["exchanges"])):
+                def alter(i, answer, connection, _, k=k, now_us=now_us):
+                    connection.send(answer if i < k else Answer(status, headers_of(now_us), body))
+                yield Play(c, Conversation(c, alter), waits(until), what=f"{c['case']}, answer {k + 1}")
+    return fn
+
+
+def http_date(us):
+    return email.utils.format_datetime(datetime.datetime.fromtimestamp(us // SECOND, datetime.timezone.utc), usegmt=True)
+
+
+def reset_headers(now_us):
+    return [("X-RateLimit-Limit", "30"), ("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", str((now_us + 90 * SECOND) // SECOND))]
+
+
+case("429, seconds")(limited(lambda now: [("Retry-After", "7")], after_us=7 * SECOND))
+case("429, fraction")(limited(lambda now: [("Retry-After", "2.5")], after_us=2_500_000))
+case("429, date")(limited(lambda now: [("Retry-After", http_date(now + 180 * SECOND))], after_us=180 * SECOND))
+case("429, rate headers")(limited(reset_headers, after_us=90 * SECOND))
+case("429, nothing said")(limited(lambda now: [], body=""))
+case("429, nonsense")(limited(lambda now: [("Retry-After", "soon"), ("X-RateLimit-Reset", "-1")]))
+case("403 as a limit")(limited(lambda now: [("Retry-After", "7")], status=403, after_us=7 * SECOND))
+case("403 as a limit, headers")(limited(reset_headers, status=403, after_us=90 * SECOND))
+
+
+@case("429, its own way")
+def own_limits(s):
+    found = [c for c in s.bad if c["outcomes"][0]["outcome"] == "waiting"]
+    if not found:
+        raise AssertionError("no case of its own shows how the vendor says that a limit is reached (wait-until)")
+    for c in found:
+        yield Play(c, Conversation(c), as_the_case_says, what=c["case"])
+
+
+@case("503 with a time")
+def unavailable(s):
+    for c in s.main:
+        until = c["now_us"] + 120 * SECOND
+
+        def later(play, result, until=until):
+            return None if result["retry_at_us"] == until else f"is tried again at {result['retry_at_us']} instead of {until}"
+
+        def alter(i, answer, connection, _):
+            connection.send(Answer(503, [("Retry-After", "120")], "later"))
+        yield Play(c, Conversation(c, alter), both(no_value("retry", "waiting"), later), what=c["case"])
+
+
+# ---------------------------------------------------------------- the network
+
+@case("silent")
+def silent(s):
+    yield from s.perverted(lambda answer, connection, _: connection.await_end(), no_value("retry"), deadline_ms=SHORT_MS)
+
+
+@case("stalled in the body")
+def stalled(s):
+    def alter(answer, connection, _):
+        head, body = answer.wire()
+        connection.raw(head + body[:len(body) // 2])
+        connection.await_end()
+    yield from s.perverted(alter, no_value("retry"), deadline_ms=SHORT_MS)
+
+
+@case("no HTTP")
+def garbage(s):
+    def alter(answer, connection, _):
+        connection.raw(b"\x00\x01 7 is the answer\r\n\r\n")
+        connection.close()
+    yield from s.perverted(alter, no_value("retry", "rejected"))
+
+
+@case("gone before the answer")
+def gone(s):
+    yield from s.perverted(lambda answer, connection, _: connection.close(), no_value("retry"))
+
+
+# ---------------------------------------------------------------- walls
+
+class Elsewhere:
+    """Where a request must not lead."""
+
+    def __init__(self, conversation):
+        self.requests, self.conversation = [], conversation
+
+    def __call__(self, request, connection):
+        self.requests.append(request)
+        self.conversation(request, connection)
+
+
+def redirects(s, target):
+    """target(vendor, conversation) -> where the first answer sends the client; the true answer waits there."""
+    def fn(vendor):
+        for c in s.main[:1]:
+            for status in (301, 302, 303, 307, 308):
+                other = Elsewhere(Conversation(c))
+                where = target(vendor, other)
+
+                def alter(i, answer, connection, request, status=status, where=where):
+                    connection.send(Answer(status, [("Location", where + request.target)], "moved"))
+
+                def stayed(play, result, other=other):
+                    return "the redirect was followed" + (" with the secret" if any(map(carries_secret, other.requests)) else "") \
+                        if other.requests or len(play.script.requests) > 1 else None
+
+                yield Play(c, Conversation(c, alter), both(stayed, no_value("rejected", "gone", "denied", "retry")), what=f"{status}")
+    return fn
+
+
+@case("redirect within the host")
+def redirect_in(s):
+    return redirects(s, lambda vendor, other: "/again")
+
+
+@case("redirect to another host")
+def redirect_out(s):
+    return redirects(s, lambda vendor, other: vendor.host(other))
+
+
+@case("redirect to no TLS")
+def redirect_plain(s):
+    return redirects(s, lambda vendor, other: vendor.host(other, scheme="http"))
+
+
+def bad_tls(kind):
+    def fn(s):
+        def unasked(play, result):
+            return "a request was sent to it" if play.script.requests else None
+        for c in s.main[:1]:
+            yield Play(c, Conversation(c), both(unasked, no_value("retry", "rejected")), certificate=kind)
+    return fn
+
+
+case("TLS: wrong host")(bad_tls("wrong host"))
+case("TLS: expired")(bad_tls("expired"))
+case("TLS: self-signed")(bad_tls("self-signed"))
+
+
+@case("no TLS")
+def no_tls(s):
+    for c in s.main[:1]:
+        yield Play(c, Conversation(c), both(unasked, no_value("rejected")), scheme="http")
+
+
+@case("address inside")
+def inside(s):
+    for c in s.main[:1]:
+        yield Play(c, Conversation(c), both(unasked, no_value("rejected")), group="inside")
+
+
+def unasked(play, result):
+    return "a request was sent" if play.script.requests else None
+
+
+@case("secret repeated")
+def echo(s):
+    """A source, or a proxy before it, repeats what it was sent: it must not come out again."""
+    def alter(answer, connection, request):
+        sent = "; ".join(v for n, v in request.headers)
+        connection.send(Answer(400, [], json.dumps({"message": f"bad request: {sent}", "error": {"message": sent}})))
+
+    def hidden(play, result):
+        text = json.dumps(result)
+        return "the secret came out again" if TOKEN in text else None
+    yield from s.perverted(alter, both(hidden, no_value()))
