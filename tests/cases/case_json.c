@@ -141,6 +141,16 @@ void case_put_json(const struct test_case *c, const struct fetch_connector *conn
     gs_buf_puts(b, "]}");
 }
 
+/* The field of the link form that takes a statement. */
+static const char *query_field(const struct fetch_connector *c)
+{
+    for (const struct fetch_field *f = c->link_fields; f->name; f++) {
+        if (f->type == FETCH_LONG_TEXT)
+            return f->name;
+    }
+    return NULL;
+}
+
 void case_put_connector(const struct fetch_entry *e, struct gs_buf *b)
 {
     static const char *const wires[] = {[FETCH_HTTP] = "http", [FETCH_POSTGRES] = "postgres"};
@@ -150,6 +160,7 @@ void case_put_connector(const struct fetch_entry *e, struct gs_buf *b)
     put_text(b, e->name);
     put_member(b, "category", gs_category_name(e->category));
     put_member(b, "wire", wires[c->wire]);
+    put_member(b, "query_field", query_field(c));
     gs_buf_printf(b, ",\"max_exchanges\":%d,\"pushed\":%s,\"batches\":%s}", c->max_exchanges > 0 ? c->max_exchanges : 1,
                   c->pushed ? "true" : "false", c->batch_key ? "true" : "false");
 }

@@ -34,6 +34,7 @@ struct play {
 
 static struct {
     struct fetch_worker worker;
+    struct fetch_lane lane; /* which all requests came by */
     const struct fetch_entry *entry;
     size_t under_way;
     const struct fetch_connector *connector; /* with a way to sign in that needs nobody's consent */
@@ -244,6 +245,7 @@ static void start(struct play *p, struct gs_json *json)
     p->conn.outcome = FETCH_OUTCOME_OK;
     p->q = gs_alloc(sizeof *p->q);
     p->q->w = &once.worker;
+    p->q->lane = &once.lane;
     p->q->conn = &p->conn;
     p->q->begun_us = gs_mono_us();
     p->q->deadline_us = p->q->begun_us + deadline_us;
@@ -315,6 +317,7 @@ int main(int argc, char **argv)
         return 2;
     }
     once.connector = signing_in(once.entry->connector);
+    once.lane.entry = once.entry;
     uv_loop_init(&loop);
     once.worker.loop = &loop;
     if (fetch_drives_start(&once.worker, &err) != GS_OK) {

@@ -43,11 +43,10 @@ def _certificate(subject, key, issuer, issuer_key, names=(), days=(-1, 30), auth
     return made.sign(issuer_key or key, hashes.SHA256())
 
 
-def certificates(folder):
+def certificates(folder, names=(f"*.{DOMAIN}",)):
     """Writes a CA and a certificate of every kind; returns {kind: path}, "ca" among them."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = _certificate("conformance CA", ca_key, None, None, authority=True)
-    names = [f"*.{DOMAIN}"]
     made = {
         "good": _certificate("vendor", key, ca, ca_key, names),
         "wrong host": _certificate("another vendor", key, ca, ca_key, ["another.example"]),
