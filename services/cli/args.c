@@ -147,7 +147,8 @@ static int choose_remote(struct cli *c, int argc, char **argv)
     const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
     bool alone;
 
-    if (cli_api_name(c, argv[0], command, c->operation, sizeof(c->operation), &alone) != CLI_OK)
+    if (cli_api_name(c, c->group ? c->group->name : argv[0], command, c->operation, sizeof(c->operation), &alone) !=
+        CLI_OK)
         return -1;
     for (const struct cli_group *g = cli_groups; g->name; g++)
         if (g->commands == cli_api_commands)
@@ -157,11 +158,21 @@ static int choose_remote(struct cli *c, int argc, char **argv)
     return alone ? 1 : 2;
 }
 
+/* "goal", and "goals" before a command: that is as easily typed. */
+static bool is_group(const struct cli_group *g, const char *word, const char *next)
+{
+    size_t len = strlen(g->name);
+
+    if (strncmp(g->name, word, len) != 0)
+        return false;
+    return !word[len] || (gs_str_eq(word + len, "s") && g->commands[0].name[0] && next && next[0] != '-');
+}
+
 /* The group, then the command unless the group is one itself. Returns how many words that took, or -1. */
 static int choose(struct cli *c, int argc, char **argv)
 {
     for (const struct cli_group *g = cli_groups; g->name; g++)
-        if (gs_str_eq(g->name, argv[0]))
+        if (is_group(g, argv[0], argc > 1 ? argv[1] : NULL))
             c->group = g;
     if (c->server && (!c->group || c->group->commands != cli_api_commands))
         return choose_remote(c, argc, argv);

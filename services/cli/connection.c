@@ -59,13 +59,12 @@ static enum cli_exit insert(struct cli *c, const struct fetch_entry *e, const st
 
 static enum cli_exit run_create(struct cli *c)
 {
-    const struct fetch_entry *e = fetch_catalogue_find(cli_opt(c, "connector"));
+    const struct fetch_entry *e = cli_form_connector(c, cli_opt(c, "connector"));
     char id[CLI_ID_TEXT];
     enum cli_exit rc;
 
     if (!e)
-        return cli_fail(c, CLI_NOT_FOUND, "there is no integration \"%s\"; `goalsync integration list` shows them",
-                        cli_opt(c, "connector"));
+        return c->code;
     if (e->connector->auths && !cli_secret_given(c))
         return cli_fail(c, CLI_USAGE, "%s needs a secret; give it with --secret-stdin or --secret-file",
                         e->connector->label);

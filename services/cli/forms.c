@@ -3,12 +3,26 @@
 
 #include "common/mem.h"
 #include "services/cli/db.h"
+#include "services/fetch/systems.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { FORM_NAME_MAX = 64 };
+
+const struct fetch_entry *cli_form_connector(struct cli *c, const char *name)
+{
+    const struct fetch_entry *e = fetch_catalogue_find(name);
+    const struct fetch_system *s = fetch_systems_find(name);
+
+    if (!e && s)
+        (void)cli_fail(c, CLI_REFUSED, "this goalsync has no connector for %s yet", s->label);
+    else if (!e)
+        (void)cli_fail(c, CLI_NOT_FOUND, "there is no integration \"%s\"; `goalsync integration list` shows them",
+                       name);
+    return e;
+}
 
 struct fetch_settings *cli_form_read(struct cli *c, const struct fetch_field *fields, const char *json)
 {

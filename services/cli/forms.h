@@ -13,6 +13,8 @@
 GS_AUTO_DEFINE(struct fetch_settings, cli_settings_free, fetch_settings_free)
 #define CLI_AUTO_SETTINGS GS_AUTO(cli_settings_freep) struct fetch_settings *
 
+/* The connector of that name; null: there is none, or none yet. */
+const struct fetch_entry *cli_form_connector(struct cli *c, const char *name);
 /* Reads stored JSON by a connector's fields; null: failed. */
 struct fetch_settings *cli_form_read(struct cli *c, const struct fetch_field *fields, const char *json);
 /* The --set options laid over stored JSON ("{}": none), checked field by field; null: failed. */

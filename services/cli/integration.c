@@ -1,46 +1,54 @@
 /* goalsync integration: the tenant's policy (allow, deny) and each organisation's switch (enable, disable). */
 #include "services/cli/db.h"
+#include "services/cli/forms.h"
 #include "services/cli/groups.h"
 #include "services/cli/out.h"
 
-#include "services/fetch/catalogue.h"
-#include "services/fetch/systems.h"
+#include <stdio.h>
 
-/* Of the connector called by the first argument; null with the failure kept. */
-static const struct fetch_entry *find_entry(struct cli *c)
+/* Integrations are the same for all organisations; which are on is shown of one, where it is clear of which. */
+static enum cli_exit find_organisation(struct cli *c)
 {
-    const struct fetch_entry *e = fetch_catalogue_find(cli_arg(c, 0));
-    const struct fetch_system *s = fetch_systems_find(cli_arg(c, 0));
+    if (cli_has(c, "org"))
+        return cli_org(c);
+    CLI_AUTO_RESULT r = cli_query(c, "SELECT id FROM organisation LIMIT 2", CLI_NO_PARAMS);
 
-    if (!e && s)
-        (void)cli_fail(c, CLI_REFUSED, "this goalsync has no connector for %s yet", s->label);
-    else if (!e)
-        (void)cli_fail(c, CLI_NOT_FOUND, "there is no integration \"%s\"; `goalsync integration list` shows them",
-                       cli_arg(c, 0));
-    return e;
+    if (r && PQntuples(r) == 1)
+        snprintf(c->org, sizeof(c->org), "%s", PQgetvalue(r, 0, 0));
+    return c->code;
 }
+
+/* Machines get the identifier as id and people's word as name, as of everything else. */
+static const char list_for_people[] =
+    "SELECT k.name AS integration, k.label, replace(k.category, '_', '-') AS category, k.available, ";
+static const char list_for_machines[] =
+    "SELECT k.name AS id, k.label AS name, k.name AS integration, k.label, replace(k.category, '_', '-') AS category, "
+    "k.type, k.available, ";
+static const char list_rest[] =
+    "tenant_allows(k.name) AS allowed, CASE WHEN x.org IS NOT NULL THEN coalesce(o.enabled, false) END AS enabled, "
+    "o.terms_accepted_at, k.terms_url, CASE WHEN x.org IS NOT NULL THEN (SELECT count(*) FROM connection WHERE org_id "
+    "= x.org AND connector = k.name) END AS connections "
+    "FROM jsonb_to_recordset($1::jsonb) AS k(name text, label text, category text, type text, available boolean, "
+    "terms_url text) CROSS JOIN (SELECT nullif($2, '')::bigint) AS x(org) "
+    "LEFT JOIN org_integration o ON o.connector = k.name AND o.org_id = x.org ORDER BY lower(k.label)";
 
 static enum cli_exit run_list(struct cli *c)
 {
-    struct gs_buf catalogue;
+    struct gs_buf catalogue, sql;
     enum cli_exit rc = cli_db_open(c);
 
     if (rc == CLI_OK)
-        rc = cli_org(c);
+        rc = find_organisation(c);
     if (rc != CLI_OK)
         return rc;
     gs_buf_init(&catalogue, CLI_OUT_MAX);
+    gs_buf_init(&sql, CLI_OUT_MAX);
     fetch_catalogue_print_all(&catalogue);
-    CLI_AUTO_RESULT r = cli_query(
-        c,
-        "SELECT k.name AS integration, k.label, replace(k.category, '_', '-') AS category, k.available, "
-        "tenant_allows(k.name) AS allowed, coalesce(o.enabled, false) AS enabled, o.terms_accepted_at, "
-        "k.terms_url, (SELECT count(*) FROM connection WHERE org_id = $2 AND connector = k.name) AS connections "
-        "FROM jsonb_to_recordset($1::jsonb) AS k(name text, label text, category text, available boolean, "
-        "terms_url text) LEFT JOIN org_integration o ON o.connector = k.name AND o.org_id = $2 ORDER BY "
-        "lower(k.label)",
-        CLI_WITH(gs_buf_str(&catalogue), c->org));
+    gs_buf_puts(&sql, c->json ? list_for_machines : list_for_people);
+    gs_buf_puts(&sql, list_rest);
+    CLI_AUTO_RESULT r = cli_query(c, gs_buf_str(&sql), CLI_WITH(gs_buf_str(&catalogue), c->org));
     gs_buf_done(&catalogue);
+    gs_buf_done(&sql);
     return r ? cli_print_rows(c, "integrations", r, "This goalsync was built without any integration.") : c->code;
 }
 
@@ -58,7 +66,7 @@ static enum cli_exit show(struct cli *c, const struct fetch_entry *e, const char
 
 static enum cli_exit set_policy(struct cli *c, const char *allowed)
 {
-    const struct fetch_entry *e = find_entry(c);
+    const struct fetch_entry *e = cli_form_connector(c, cli_arg(c, 0));
     enum cli_exit rc;
 
     if (!e)
@@ -130,7 +138,7 @@ static enum cli_exit set_switch(struct cli *c, const struct fetch_entry *e, bool
 
 static enum cli_exit run_enable(struct cli *c)
 {
-    const struct fetch_entry *e = find_entry(c);
+    const struct fetch_entry *e = cli_form_connector(c, cli_arg(c, 0));
 
     if (!e)
         return c->code;
@@ -145,7 +153,7 @@ static enum cli_exit run_enable(struct cli *c)
 
 static enum cli_exit run_disable(struct cli *c)
 {
-    const struct fetch_entry *e = find_entry(c);
+    const struct fetch_entry *e = cli_form_connector(c, cli_arg(c, 0));
 
     return e ? set_switch(c, e, false) : c->code;
 }

@@ -15,7 +15,7 @@ from vendor import Answer
 
 TOKEN = "conformance-token"
 BODY_MAX = 1024 * 1024        # GOALSYNC_FETCH_BODY_MAX of the plays
-BOMB = 64 * 1024 * 1024       # bytes that a small answer becomes when it is decompressed
+BOMB = 32 * 1024 * 1024       # bytes that a small answer becomes when it is decompressed
 TOKENS_MAX = 24               # places of one body that are replaced
 CUTS_MAX = 8                  # places of one body at which it is cut; tests/cases cuts at every byte
 PAGING = 8                    # a connector that may ask more often than this must show how by a case of pages
@@ -68,10 +68,15 @@ class Conversation:
             say("the secret is sent", True, carries_secret(request))
 
 
+BASIC = base64.b64encode(f"conformance:{TOKEN}".encode()).decode()
+
+
+def holds_secret(text):
+    return TOKEN in text or BASIC in text
+
+
 def carries_secret(request):
-    """Plainly, or as Basic."""
-    basic = base64.b64encode(f"conformance:{TOKEN}".encode()).decode()
-    return any(TOKEN in v or basic in v for _, v in request.headers)
+    return any(holds_secret(v) for _, v in request.headers)
 
 
 def answer_of(x):
@@ -620,10 +625,9 @@ def unasked(play, result):
 def echo(s):
     """A source, or a proxy before it, repeats what it was sent: it must not come out again."""
     def alter(answer, connection, request):
-        sent = "; ".join(v for n, v in request.headers)
-        connection.send(Answer(400, [], json.dumps({"message": f"bad request: {sent}", "error": {"message": sent}})))
+        sent = "; ".join(v for _, v in request.headers if holds_secret(v))
+        connection.send(Answer(400, [], json.dumps({"message": f"no: {sent}", "error": {"message": f"no: {sent}"}})))
 
     def hidden(play, result):
-        text = json.dumps(result)
-        return "the secret came out again" if TOKEN in text else None
+        return "the secret came out again" if holds_secret(json.dumps(result)) else None
     yield from s.perverted(alter, both(hidden, no_value()))

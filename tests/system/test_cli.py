@@ -22,6 +22,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("GOALSYNC_BUILD_DIR", ROOT / "build")) / "bin" / "goalsync"
 PG_BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+REFERENCE = Path(os.environ.get("GOALSYNC_REFERENCE", ROOT / "../shared/reference")) / "integrations.tsv"
 SECRET = "canary-5ecret-in-no-output"
 
 
@@ -310,6 +311,36 @@ def test_tokens_of_the_operators_making(org, tmp_path):
     assert shown["id"] in {t["id"] for t in org.ok("token", "list", "--all")["tokens"]}
     org.sql("UPDATE account SET deactivated_at = now() WHERE email IS NOT NULL")
     org.refused(4, "token", "create", "--email", "ada@example.org", "--out", "-", says="deactivated")
+
+
+def test_every_integration_is_listed_and_what_has_no_connector_cannot_be_enabled(cli):
+    rows = cli.ok("integrations", "list")["integrations"]
+    assert len(rows) == 33 and all({"id", "name", "category", "type", "available", "terms_url"} <= set(r) for r in rows)
+    assert rows == cli.ok("integration", "list")["integrations"] and {r["enabled"] for r in rows} == {None}
+    missing = [r["id"] for r in rows if not r["available"]]
+    org = cli.ok("org", "create", "--name", "Acme", "--time-zone", "Europe/Berlin")["id"]
+    for name in missing:
+        cli.refused(4, "integration", "enable", name, "--accept-terms", says="yet")
+        cli.refused(4, "connection", "create", "--connector", name, "--name", "X", says="yet")
+    assert cli.one("SELECT count(*) FROM org_integration") == 0
+    assert {r["enabled"] for r in cli.ok("integrations", "list", "--org", org)["integrations"]} == {False}
+    cli.ok("org", "create", "--name", "Other", "--time-zone", "Europe/Berlin")
+    assert [r["id"] for r in cli.ok("integrations", "list")["integrations"]] == [r["id"] for r in rows]
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the list of integrations to compare with is not here")
+def test_the_list_is_that_of_the_product_it_succeeds(cli):
+    def squeezed(name):
+        name = name.lower().replace("postgressql", "postgresql").replace("365", "").replace("server", "").replace("cloud", "")
+        return re.sub(r"[^a-z]", "", name)
+
+    categories = {"Third-party": "third-party", "Cross-boundary Microsoft": "cross-boundary", "In-boundary M365": "in-boundary"}
+    wanted = set()
+    for line in REFERENCE.read_text(encoding="utf-8").splitlines():
+        name, category, kind, terms = (cell.strip() for cell in line.split("\t"))
+        wanted.add((squeezed(name), categories[category], kind.lower(), terms))
+    rows = cli.ok("integrations", "list")["integrations"]
+    assert {(squeezed(r["name"]), r["category"], r["type"], r["terms_url"]) for r in rows} == wanted and len(wanted) == 33
 
 
 def test_terms_must_be_accepted_and_gates_close(org):
