@@ -105,7 +105,21 @@ static bool read_number(struct reading *r)
     return r->at == r->end;
 }
 
-enum gs_rc gs_dec_parse(const char *s, size_t len, struct gs_dec *ret, struct gs_err *err)
+/* Digits beyond the 18th after the point go, halves away from zero. */
+static void round_reading(struct reading *r)
+{
+    int drop = -GS_DEC_SCALE - r->exponent;
+
+    r->exponent = -GS_DEC_SCALE;
+    if (drop > r->significant) {
+        r->digits = 0;
+    } else {
+        gs_u128 unit = power_of_ten(drop);
+        r->digits = r->digits / unit + (r->digits % unit >= unit / 2);
+    }
+}
+
+static enum gs_rc parse(const char *s, size_t len, bool rounds, struct gs_dec *ret, struct gs_err *err)
 {
     struct reading r = {.at = s, .end = s + len};
     bool negative = len > 0 && *s == '-';
@@ -125,6 +139,8 @@ enum gs_rc gs_dec_parse(const char *s, size_t len, struct gs_dec *ret, struct gs
     }
     if (r.significant + r.exponent > WHOLE_MAX)
         return gs_fail(err, GS_REJECT, "the number has more than %d digits before the point", WHOLE_MAX);
+    if (rounds && r.exponent < -GS_DEC_SCALE && r.significant <= SIGNIFICANT_MAX)
+        round_reading(&r);
     if (r.exponent < -GS_DEC_SCALE)
         return gs_fail(err, GS_REJECT, "the number has more than %d digits after the point", GS_DEC_SCALE);
     /* Both limits together leave at most 38 significant digits, so digits is complete and the product fits. */
@@ -132,6 +148,16 @@ enum gs_rc gs_dec_parse(const char *s, size_t len, struct gs_dec *ret, struct gs
     bool fits = from_magnitude(negative, r.digits, ret);
     assert(fits);
     return GS_OK;
+}
+
+enum gs_rc gs_dec_parse(const char *s, size_t len, struct gs_dec *ret, struct gs_err *err)
+{
+    return parse(s, len, false, ret, err);
+}
+
+enum gs_rc gs_dec_parse_float(const char *s, size_t len, struct gs_dec *ret, struct gs_err *err)
+{
+    return parse(s, len, true, ret, err);
 }
 
 /* ---- Writing */

@@ -25,6 +25,9 @@ struct gs_dec {
 /* Accepts [+-]digits[.digits][(e|E)[+-]digits]; refuses NaN, infinity, empty text, and more digits than fit, naming the
  * limit. Digits beyond the 18th after the point are refused unless they are zeros. */
 enum gs_rc gs_dec_parse(const char *s, size_t len, struct gs_dec *ret, struct gs_err *err) GS_MUST_CHECK;
+/* The same for the text of a binary floating point number, which is not exact anyway: beyond 18 digits after the point
+ * it is rounded, halves away from zero. */
+enum gs_rc gs_dec_parse_float(const char *s, size_t len, struct gs_dec *ret, struct gs_err *err) GS_MUST_CHECK;
 /* Shortest exact text: no trailing zeros, no exponent, "0" for zero. Returns the length. */
 size_t gs_dec_format(struct gs_dec d, char dst[GS_DEC_TEXT]);
 /* Fixed number of decimals (0 to 18), halves away from zero. */

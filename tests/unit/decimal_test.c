@@ -38,6 +38,37 @@ static void parses_and_formats(void **state)
     }
 }
 
+/* A double's text has more digits than an exact number may have. */
+static void rounds_floats(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } rows[] = {
+        {"0.1", "0.1"},
+        {"1.2345678901234567e-05", "0.000012345678901235"},
+        {"-1.2345678901234565e-06", "-0.000001234567890123"},
+        {"5e-19", "0.000000000000000001"},
+        {"-5e-19", "-0.000000000000000001"},
+        {"4.9e-19", "0"},
+        {"9.9e-20", "0"},
+        {"5e-324", "0"},
+        {"0.9999999999999999995", "1"},
+        {"12345678.123456789012345678", "12345678.123456789012345678"},
+    };
+    char text[GS_DEC_TEXT];
+    struct gs_err err;
+    struct gs_dec d;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        assert_int_equal(gs_dec_parse_float(rows[i].in, strlen(rows[i].in), &d, &err), GS_OK);
+        gs_dec_format(d, text);
+        expect_text(rows[i].in, text, rows[i].out);
+    }
+    assert_int_equal(gs_dec_parse_float("1e20", 4, &d, &err), GS_REJECT);
+    assert_int_equal(gs_dec_parse_float("1e-", 3, &d, &err), GS_REJECT);
+}
+
 static void refuses(void **state)
 {
     static const struct {
@@ -348,6 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses_and_formats),
+        cmocka_unit_test(rounds_floats),
         cmocka_unit_test(refuses),
         cmocka_unit_test(rounds_halves_away_from_zero),
         cmocka_unit_test(text_round_trips),
