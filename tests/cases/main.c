@@ -135,7 +135,7 @@ static void print_curl(const struct fetch_exchange *x)
         print_word(x->body);
     }
     print_word(x->url);
-    putchar('\n');
+    putchar('\0'); /* a body may have lines of its own */
 }
 
 static bool watch(void *arg, const struct fetch_exchange *asked, size_t i)
@@ -275,7 +275,7 @@ static int take_options(struct run *r, int argc, char **argv)
     r->json = argc > 1 && strcmp(argv[1], "--json") == 0;
     r->print = argc > 2 && strcmp(argv[1], "--requests") == 0;
     if (r->print)
-        r->base_url = argv[2];
+        r->base_url = strcmp(argv[2], "-") == 0 ? NULL : argv[2];
     return r->print ? 2 : r->json;
 }
 
@@ -288,7 +288,7 @@ int main(int argc, char **argv)
     argv += taken;
     argc -= taken;
     if (argc != 3) {
-        fputs("usage: goalsync-cases [--requests BASE_URL | --json] CONNECTOR FOLDER\n", stderr);
+        fputs("usage: goalsync-cases [--requests BASE_URL|- | --json] CONNECTOR FOLDER\n", stderr);
         return 2;
     }
     entry = fetch_catalogue_find(argv[1]);

@@ -322,6 +322,28 @@ def endless(s):
         yield Play(again, Conversation(again), ended, what=c["case"])
 
 
+@case("next page elsewhere")
+def next_elsewhere(s):
+    """Where an answer names the next page's address, another host stands in it: the secret must not go there."""
+    plays = []
+    for c in pages_of(s):
+        origin = re.match(r"[a-z]+://[^/]*", c["exchanges"][0]["url"])[0]
+        lead = [k for k, x in enumerate(c["exchanges"][:-1]) if origin in x["body"].replace("\\/", "/")]
+        for k in lead:
+            def alter(i, answer, connection, _, k=k, origin=origin):
+                if i == k:
+                    body = answer.body.decode().replace("\\/", "/").replace(origin, "https://elsewhere.example")
+                    answer = replaced(body=body)(answer)
+                connection.send(answer)
+
+            def stayed(play, result, k=k):
+                return None if len(play.script.requests) <= k + 1 else "the address was followed"
+            plays.append(Play(c, Conversation(c, alter), both(stayed, no_value("rejected")), what=f"{c['case']}, answer {k + 1}"))
+    if not plays:
+        raise NotApplicable("no answer names the next page's address")
+    return plays
+
+
 # ---------------------------------------------------------------- bodies
 
 @case("empty")
@@ -452,6 +474,7 @@ def headers(s):
 
 def refused(status, usual):
     def fn(s):
+        yield from s.answered(replaced(status=status), no_value(*usual, *s.own_outcomes(status)))  # what else were a value
         for body in ('{"message":"no"}', '{"error":{"code":"x","message":"no"}}', "", "<html>no</html>"):
             yield from s.answered(replaced(status=status, body=body), no_value(*usual, *s.own_outcomes(status)))
     return fn

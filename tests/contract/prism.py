@@ -14,6 +14,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import yaml
+
 VERSION = "5.14.2"
 START_SECONDS = 60
 INSTALL_SECONDS = 300
@@ -74,9 +76,10 @@ class Prism:
     def violations(self):
         return [line for line in self.log().splitlines() if "Violation" in line]
 
-    def send(self, method, path, headers):
+    def send(self, method, path, headers, body=None):
         """Returns the status; what Prism thinks of the request is in violations()."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method, headers=headers)
+        data = body.encode() if body is not None else None
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, method=method, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 answer.read()
@@ -86,14 +89,25 @@ class Prism:
 
 
 class Description:
-    """What an OpenAPI document declares."""
+    """What an OpenAPI document declares (JSON or YAML; references into its own file and into those beside it)."""
 
     def __init__(self, path):
-        self.document = json.loads(Path(path).read_text(encoding="utf-8"))
+        self.path, self.files = Path(path), {}
+        self.document = self.file(self.path)
+
+    def file(self, path):
+        if path not in self.files:
+            text = path.read_text(encoding="utf-8")
+            self.files[path] = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        return self.files[path]
 
     def operation(self, method, path):
-        for template, item in self.document["paths"].items():
-            if re.fullmatch(re.sub(r"\\\{[^}]*\\\}|\{[^}]*\}", "[^/]+", template), path) and method.lower() in item:
+        """(the path's item, the operation); of several templates that fit, the one with the fewest places to fill."""
+        templates = sorted(self.document["paths"], key=lambda t: t.count("{"))
+        for template in templates:
+            item = self.document["paths"][template]
+            pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^}]*\}", template))
+            if re.fullmatch(pattern, path) and method.lower() in item:
                 return item, item[method.lower()]
         return None, None
 
@@ -110,7 +124,8 @@ class Description:
     def resolve(self, parameter):
         if "$ref" not in parameter:
             return parameter
-        node = self.document
-        for part in parameter["$ref"].removeprefix("#/").split("/"):
-            node = node[part]
-        return node
+        name, _, place = parameter["$ref"].partition("#/")
+        node = self.file(self.path.parent / name) if name else self.document
+        for part in place.split("/"):
+            node = node[part.replace("~1", "/").replace("~0", "~")]
+        return self.resolve(node)
