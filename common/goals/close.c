@@ -32,13 +32,3 @@ enum gs_rc gs_goal_reopen(struct gs_goal *goal, const struct gs_goal_rules *rule
     *ret_changes = gs_goal_changes(&before, goal);
     return GS_OK;
 }
-
-size_t gs_goal_open_key_results(const struct gs_goal_child *children, size_t n, size_t *ret_indexes)
-{
-    size_t n_open = 0;
-
-    for (size_t i = 0; i < n; i++)
-        if (children[i].goal->kind == GS_KEY_RESULT && !gs_status_ends(children[i].goal->status))
-            ret_indexes[n_open++] = i;
-    return n_open;
-}

@@ -160,7 +160,7 @@ struct gs_check_in {
 enum gs_rc gs_goal_check_in(struct gs_goal *goal, const struct gs_check_in *check_in, const struct gs_goal_rules *rules,
                             unsigned *ret_changes, struct gs_err *err) GS_MUST_CHECK;
 /* A check-in was edited or removed: the latest remaining one applies. Null: the latest remaining update is the
- * automatic one, or there is none at all. */
+ * automatic one, or there is none at all. A goal that was reopened since stays Reopened. */
 enum gs_rc gs_goal_replace_check_in(struct gs_goal *goal, const struct gs_check_in *latest,
                                     const struct gs_goal_rules *rules, unsigned *ret_changes,
                                     struct gs_err *err) GS_MUST_CHECK;
@@ -192,7 +192,6 @@ void gs_shares_show(const struct gs_goal_child *children, size_t n, int32_t *ret
 enum gs_rc gs_weight_parse(const char *s, size_t len, int32_t *ret, struct gs_err *err) GS_MUST_CHECK;
 /* Fixed weights of one parent may not exceed 100 together. */
 enum gs_rc gs_weights_validate(const struct gs_goal_child *children, size_t n, struct gs_err *err) GS_MUST_CHECK;
-void gs_weights_reset(struct gs_goal_child *children, size_t n); /* all free */
 
 /* The settings at the moment of aligning decide; the answer is stored on the edge and later settings do not change it.
  */
@@ -213,7 +212,5 @@ unsigned gs_goal_close(struct gs_goal *goal, enum gs_goal_status how);
  * rolls up. GS_REJECT: neither Closed nor Postponed. */
 enum gs_rc gs_goal_reopen(struct gs_goal *goal, const struct gs_goal_rules *rules, unsigned *ret_changes,
                           struct gs_err *err) GS_MUST_CHECK;
-/* Key results among the children that are neither Closed nor Postponed: indexes into children, at most n. */
-size_t gs_goal_open_key_results(const struct gs_goal_child *children, size_t n, size_t *ret_indexes);
 
 #endif

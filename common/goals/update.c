@@ -156,6 +156,7 @@ enum gs_rc gs_goal_replace_check_in(struct gs_goal *goal, const struct gs_check_
 {
     static const struct gs_check_in nothing;
     struct gs_goal before = *goal;
+    bool reopened = goal->status == GS_REOPENED && goal->status_by_hand;
     enum gs_rc rc = validate_check_in(goal, latest ? latest : &nothing, err);
 
     if (rc != GS_OK)
@@ -168,6 +169,10 @@ enum gs_rc gs_goal_replace_check_in(struct gs_goal *goal, const struct gs_check_
         apply_auto_value(goal);
     gs_goal_refresh(goal);
     check_in_to(goal, latest ? latest : &nothing, rules);
+    /* Nobody checked in since it was reopened: the one that changed is older. */
+    if (reopened)
+        goal->status = GS_REOPENED;
+    goal->status_by_hand |= reopened;
     *ret_changes = gs_goal_changes(&before, goal);
     return GS_OK;
 }

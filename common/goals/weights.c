@@ -155,12 +155,6 @@ enum gs_rc gs_weights_validate(const struct gs_goal_child *children, size_t n, s
     return GS_OK;
 }
 
-void gs_weights_reset(struct gs_goal_child *children, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        children[i].weight = GS_WEIGHT_FREE;
-}
-
 bool gs_align_contributes(enum gs_goal_kind child, const struct gs_align_rules *rules)
 {
     if (child == GS_OBJECTIVE && rules->objectives_blocked)

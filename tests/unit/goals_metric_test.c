@@ -16,32 +16,32 @@ static void definitions(void **state)
         {"plain percent takes nothing", GS_PERCENT, GS_MANUAL, NULL, NULL, NULL, NULL},
         {"plain percent has no target", GS_PERCENT, GS_MANUAL, NULL, "5", NULL, "neither start nor target"},
         {"reach takes a target", GS_REACH, GS_MANUAL, NULL, "10", NULL, NULL},
-        {"reach may have a negative target", GS_REACH, GS_MANUAL, NULL, "-10", NULL, NULL},
-        {"T = S is refused: reach 0", GS_REACH, GS_MANUAL, NULL, "0", NULL, "the same"},
+        {"progress 1c: a reach below 0", GS_REACH, GS_MANUAL, NULL, "-10", NULL, NULL},
+        {"progress 1b: a reach to 0", GS_REACH, GS_MANUAL, NULL, "0", NULL, "the same"},
         {"reach starts at 0", GS_REACH, GS_MANUAL, "0", "10", NULL, NULL},
         {"reach starts at nothing else", GS_REACH, GS_MANUAL, "1", "10", NULL, "starts at 0"},
         {"reach without target", GS_REACH, GS_MANUAL, NULL, NULL, NULL, "no target"},
         {"reach has no risk threshold", GS_REACH, GS_MANUAL, NULL, "10", "12", "risk"},
         {"increase: target > start", GS_INCREASE, GS_MANUAL, "15", "35", NULL, NULL},
-        {"T = S is refused: increase", GS_INCREASE, GS_MANUAL, "15", "15.0", NULL, "the same"},
+        {"progress 1b: an increase to its start", GS_INCREASE, GS_MANUAL, "15", "15.0", NULL, "the same"},
         {"increase downwards", GS_INCREASE, GS_MANUAL, "35", "15", NULL, "above the start"},
         {"increase without start", GS_INCREASE, GS_MANUAL, NULL, "15", NULL, "no start"},
         {"increase without target", GS_INCREASE, GS_MANUAL, "15", NULL, NULL, "no target"},
         {"decrease: target < start", GS_DECREASE, GS_MANUAL, "3", "0", NULL, NULL},
-        {"T = S is refused: decrease", GS_DECREASE, GS_MANUAL, "3", "3", NULL, "the same"},
+        {"progress 1b: a decrease to its start", GS_DECREASE, GS_MANUAL, "3", "3", NULL, "the same"},
         {"decrease upwards", GS_DECREASE, GS_MANUAL, "0", "3", NULL, "below the start"},
         {"stay below: threshold only", GS_STAY_BELOW, GS_MANUAL, NULL, "5", NULL, NULL},
         {"stay below: R above T", GS_STAY_BELOW, GS_DATA_SOURCE, NULL, "5", "8", NULL},
-        {"stay below: R = T", GS_STAY_BELOW, GS_MANUAL, NULL, "5", "5", "above the target"},
-        {"stay below: R below T", GS_STAY_BELOW, GS_MANUAL, NULL, "5", "4", "above the target"},
+        {"2.4#7: stay below, R is the target", GS_STAY_BELOW, GS_MANUAL, NULL, "5", "5", "above the target"},
+        {"2.4#7: stay below, R below the target", GS_STAY_BELOW, GS_MANUAL, NULL, "5", "4", "above the target"},
         {"stay above: R below T", GS_STAY_ABOVE, GS_MANUAL, NULL, "5", "4", NULL},
-        {"stay above: R = T", GS_STAY_ABOVE, GS_MANUAL, NULL, "5", "5", "below the target"},
-        {"stay above: R above T", GS_STAY_ABOVE, GS_MANUAL, NULL, "5", "6", "below the target"},
+        {"2.4#7: stay above, R is the target", GS_STAY_ABOVE, GS_MANUAL, NULL, "5", "5", "below the target"},
+        {"2.4#7: stay above, R above the target", GS_STAY_ABOVE, GS_MANUAL, NULL, "5", "6", "below the target"},
         {"stay above without threshold", GS_STAY_ABOVE, GS_MANUAL, NULL, NULL, NULL, "no threshold"},
         {"control has no start", GS_STAY_BELOW, GS_MANUAL, "1", "5", NULL, "no start"},
-        {"a control metric cannot be in roll-up mode", GS_STAY_BELOW, GS_ROLL_UP, NULL, "5", NULL,
+        {"progress 2e: a control metric in roll-up mode", GS_STAY_BELOW, GS_ROLL_UP, NULL, "5", NULL,
          "cannot be rolled up"},
-        {"a control metric cannot be in roll-up mode", GS_STAY_ABOVE, GS_ROLL_UP, NULL, "5", NULL,
+        {"progress 2e: a control metric in roll-up mode", GS_STAY_ABOVE, GS_ROLL_UP, NULL, "5", NULL,
          "cannot be rolled up"},
         {"roll-up with a metric is allowed when the owner picks it", GS_REACH, GS_ROLL_UP, NULL, "5", NULL, NULL},
         {"baseline has no inputs", GS_BASELINE, GS_MANUAL, NULL, NULL, NULL, NULL},
@@ -90,35 +90,41 @@ static void progress(void **state)
         const char *start, *target, *risk, *value;
         const char *raw, *shown;
     } rows[] = {
-        {"2.4#1 S=15 T=35 P=20", GS_INCREASE, "15", "35", NULL, "20", "25", "25"},
-        {"2.4#1 decrease 3 to 0 at 2", GS_DECREASE, "3", "0", NULL, "2", "33.333333333333333333",
-         "33.333333333333333333"},
-        {"2.4#1 decrease 3 to 0 at 1", GS_DECREASE, "3", "0", NULL, "1", "66.666666666666666667",
+        {"progress 1a, 2.4#1, data 1.4#2: from 15 to 35, now 20", GS_INCREASE, "15", "35", NULL, "20", "25", "25"},
+        {"progress 1a, 2.4#1, data 1.4#2: from 3 to 0, now 2", GS_DECREASE, "3", "0", NULL, "2",
+         "33.333333333333333333", "33.333333333333333333"},
+        {"2.4#1: from 3 to 0, now 1", GS_DECREASE, "3", "0", NULL, "1", "66.666666666666666667",
          "66.666666666666666667"},
-        {"2.4#1 decrease 3 to 0 at 0", GS_DECREASE, "3", "0", NULL, "0", "100", "100"},
-        {"reach scales from 0", GS_REACH, NULL, "8", NULL, "2", "25", "25"},
-        {"reach with a negative target", GS_REACH, NULL, "-8", NULL, "-2", "25", "25"},
-        {"reach with a negative target, wrong way", GS_REACH, NULL, "-8", NULL, "2", "-25", "0"},
-        {"kept raw, shown clamped: above", GS_REACH, NULL, "10", NULL, "14", "140", "100"},
-        {"kept raw, shown clamped: below", GS_INCREASE, "10", "20", NULL, "9", "-10", "0"},
+        {"2.4#1: from 3 to 0, now 0", GS_DECREASE, "3", "0", NULL, "0", "100", "100"},
+        {"progress 1a: a reach scales from 0", GS_REACH, NULL, "8", NULL, "2", "25", "25"},
+        {"progress 1c: a reach to -8, now -2", GS_REACH, NULL, "-8", NULL, "-2", "25", "25"},
+        {"progress 1c: a reach to -8, now 2", GS_REACH, NULL, "-8", NULL, "2", "-25", "0"},
+        {"progress 1a, numbers 3b: 14 of 10 stays 140, shown as 100", GS_REACH, NULL, "10", NULL, "14", "140", "100"},
+        {"progress 1a, numbers 3b: below its start stays -10, shown as 0", GS_INCREASE, "10", "20", NULL, "9", "-10",
+         "0"},
         {"negative numbers throughout", GS_INCREASE, "-20", "-10", NULL, "-15", "50", "50"},
-        {"exact to 18 decimals", GS_REACH, NULL, "7", NULL, "1", "14.285714285714285714", "14.285714285714285714"},
-        {"greatest distances", GS_INCREASE, "-99999999999999999999", "99999999999999999999", NULL, "0", "50", "50"},
+        {"numbers 2a: 18 decimals are right", GS_REACH, NULL, "7", NULL, "1", "14.285714285714285714",
+         "14.285714285714285714"},
+        {"numbers 1a: from the lowest to the highest number", GS_INCREASE, "-99999999999999999999",
+         "99999999999999999999", NULL, "0", "50", "50"},
         {"beyond 20 digits only raw suffers", GS_REACH, NULL, "0.000000000000000001", NULL, "99999999999999999999",
          "99999999999999999999.999999999999999999", "100"},
         {"beyond 20 digits downwards", GS_REACH, NULL, "-0.000000000000000001", NULL, "99999999999999999999",
          "-99999999999999999999.999999999999999999", "0"},
-        {"plain percent keeps 140", GS_PERCENT, NULL, NULL, NULL, "140", "140", "100"},
-        {"plain percent keeps -5", GS_PERCENT, NULL, NULL, NULL, "-5", "-5", "0"},
-        {"plain percent", GS_PERCENT, NULL, NULL, NULL, "33.3", "33.3", "33.3"},
-        {"2.4#6 stay below", GS_STAY_BELOW, NULL, "5", NULL, "4.9", "100", "100"},
-        {"2.4#6 touching the line is a miss: below", GS_STAY_BELOW, NULL, "5", NULL, "5", "0", "0"},
-        {"2.4#6 stay above", GS_STAY_ABOVE, NULL, "5", NULL, "5.1", "100", "100"},
-        {"2.4#6 touching the line is a miss: above", GS_STAY_ABOVE, NULL, "5", NULL, "5", "0", "0"},
-        {"stay below, T <= P < R: progress 0", GS_STAY_BELOW, NULL, "5", "8", "6", "0", "0"},
-        {"stay below, P >= R: progress 0", GS_STAY_BELOW, NULL, "5", "8", "9", "0", "0"},
-        {"stay above, band: progress 0", GS_STAY_ABOVE, NULL, "5", "2", "4", "0", "0"},
-        {"baseline: no progress", GS_BASELINE, NULL, NULL, NULL, "1234", "0", "0"},
+        {"data 6.2#2: all 25 that were aimed at, whatever there is besides", GS_REACH, NULL, "25", NULL, "25", "100",
+         "100"},
+        {"numbers 3a, data 1.4#3: 140", GS_PERCENT, NULL, NULL, NULL, "140", "140", "100"},
+        {"numbers 3a: -5", GS_PERCENT, NULL, NULL, NULL, "-5", "-5", "0"},
+        {"numbers 3a: 33.3", GS_PERCENT, NULL, NULL, NULL, "33.3", "33.3", "33.3"},
+        {"progress 2a, 2.4#6: stay below 5, now 4.9", GS_STAY_BELOW, NULL, "5", NULL, "4.9", "100", "100"},
+        {"progress 2a, 2.4#6: stay below 5, now 5: touching is a miss", GS_STAY_BELOW, NULL, "5", NULL, "5", "0", "0"},
+        {"progress 2a, 2.4#6: stay above 5, now 5.1", GS_STAY_ABOVE, NULL, "5", NULL, "5.1", "100", "100"},
+        {"progress 2a, 2.4#6: stay above 5, now 5: touching is a miss", GS_STAY_ABOVE, NULL, "5", NULL, "5", "0", "0"},
+        {"progress 2d: stay below, between target and risk", GS_STAY_BELOW, NULL, "5", "8", "6", "0", "0"},
+        {"progress 2d: stay below, past the risk", GS_STAY_BELOW, NULL, "5", "8", "9", "0", "0"},
+        {"progress 2d: stay above, between target and risk", GS_STAY_ABOVE, NULL, "5", "2", "4", "0", "0"},
+        {"progress 2d: stay above, past the risk", GS_STAY_ABOVE, NULL, "5", "2", "1", "0", "0"},
+        {"progress 3a, 2.4#9: a baseline", GS_BASELINE, NULL, NULL, NULL, "1234", "0", "0"},
         {"no value: no progress", GS_DECREASE, "3", "0", NULL, NULL, "0", "0"},
     };
 
@@ -206,48 +212,114 @@ static void shown_progress_is_clamped_raw_progress(void **state)
     }
 }
 
-static void percentages(void **state)
+/* part / whole as a percentage; null: no value. */
+static void shares_in_percent(void **state)
 {
+    static const struct {
+        const char *rule, *part, *whole, *percent, *people;
+    } rows[] = {
+        {"data 6.3#6: 3 of 10", "3", "10", "30", "30"},
+        {"data 6.3#6, numbers 2d: 3 of 11", "3", "11", "27.272727272727272727", "27"},
+        {"data 6.6#3: one of the two subtasks of one of two issues", "1", "4", "25", "25"},
+        {"progress 4d, data 6.8#2: of 4 tasks one done, one begun", "1.5", "4", "37.5", "38"},
+        {"numbers 2a: 1 of 3", "1", "3", "33.333333333333333333", "33"},
+        {"numbers 4a: a share of nothing", "0", "0", NULL, NULL},
+        {"numbers 4a: work without an estimate", "5", "0", NULL, NULL},
+        {"numbers 4a: nothing of something is 0", "0", "4", "0", "0"},
+        {"numbers 1b: a share of more than 20 digits", "99999999999999999999", "0.5", NULL, NULL},
+    };
+    char text[GS_DEC_TEXT];
     struct gs_dec d;
 
     (void)state;
-    assert_true(gs_percent_of(dec("1"), dec("3"), &d));
-    expect_dec("1 of 3", d, "33.333333333333333333");
-    assert_false(gs_percent_of(dec("0"), dec("0"), &d)); /* a percentage of nothing is no value */
-    assert_true(gs_percent_of(dec("0"), dec("4"), &d));
-    expect_dec("0 of 4 is a value", d, "0");
-    assert_true(gs_percent_cell(dec("0.4"), &d));
-    expect_dec("a cell formatted as a percentage counts times 100", d, "40");
-    assert_false(gs_percent_cell(dec("1e19"), &d));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        bool is_one = gs_percent_of(dec(rows[i].part), dec(rows[i].whole), &d);
+        expect_int(rows[i].rule, is_one, rows[i].percent != NULL);
+        if (!is_one)
+            continue;
+        expect_dec(rows[i].rule, d, rows[i].percent);
+        gs_percent_for_people(d, text);
+        expect_text(rows[i].rule, text, rows[i].people);
+    }
+}
+
+static void cells_in_percent(void **state)
+{
+    static const struct {
+        const char *rule, *cell, *percent; /* null: refused */
+    } rows[] = {
+        {"numbers 3c: 0.4", "0.4", "40"},
+        {"numbers 3c: 1.4", "1.4", "140"},
+        {"numbers 3c: -0.05", "-0.05", "-5"},
+        {"numbers 3c: to the last decimal", "0.123456789012345678", "12.3456789012345678"},
+        {"numbers 1b: 10^19", "1e19", NULL},
+    };
+    struct gs_dec d;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        expect_int(rows[i].rule, gs_percent_cell(dec(rows[i].cell), &d), rows[i].percent != NULL);
+        if (rows[i].percent)
+            expect_dec(rows[i].rule, d, rows[i].percent);
+    }
     expect_dec("clamp", gs_percent_clamp(dec("100.000000000000000001")), "100");
     expect_dec("clamp", gs_percent_clamp(dec("-0.000000000000000001")), "0");
     expect_dec("clamp", gs_percent_clamp(dec("99.9")), "99.9");
 }
 
+static void digits(void **state)
+{
+    static const struct {
+        const char *rule, *text, *says; /* null: taken as it is */
+    } rows[] = {
+        {"numbers 1a: 20 digits and 18 decimals", "99999999999999999999.999999999999999999", NULL},
+        {"numbers 1a: the least", "-99999999999999999999.999999999999999999", NULL},
+        {"numbers 1a: the least above 0", "0.000000000000000001", NULL},
+        {"numbers 1b: 21 digits", "100000000000000000000", "20 digits"},
+        {"numbers 1b: 21 digits below 0", "-100000000000000000000", "20 digits"},
+        {"numbers 1b: 19 decimals", "0.1234567890123456789", "18 digits after"},
+        {"numbers 1b: 19 decimals by an exponent", "1e-19", "18 digits after"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct gs_dec d = {0};
+        struct gs_err err = {0};
+        char text[GS_DEC_TEXT];
+        enum gs_rc rc = gs_dec_parse(rows[i].text, strlen(rows[i].text), &d, &err);
+        expect_int(rows[i].rule, rc, rows[i].says ? GS_REJECT : GS_OK);
+        if (rows[i].says && !strstr(err.text, rows[i].says))
+            fail_msg("%s: '%s'", rows[i].rule, err.text);
+        gs_dec_format(d, text);
+        expect_text(rows[i].rule, text, rows[i].says ? "0" : rows[i].text);
+    }
+}
+
 static void numbers_for_people(void **state)
 {
     static const struct {
-        const char *percent, *api, *people;
+        const char *rule, *percent, *api, *people;
     } rows[] = {
-        {"33.333333333333333333", "33.3333", "33"},
-        {"66.666666666666666667", "66.6667", "67"},
-        {"0.5", "0.5000", "1"},
-        {"-0.5", "-0.5000", "-1"},
-        {"49.49995", "49.5000", "49"},
-        {"99.99995", "100.0000", "100"},
-        {"12.00005", "12.0001", "12"},
-        {"-0.00004", "0.0000", "0"},
-        {"100", "100.0000", "100"},
-        {"0", "0.0000", "0"},
+        {"numbers 2c, numbers 2d: a third", "33.333333333333333333", "33.3333", "33"},
+        {"numbers 2c, numbers 2d: two thirds", "66.666666666666666667", "66.6667", "67"},
+        {"numbers 2e: a half percent", "0.5", "0.5000", "1"},
+        {"numbers 2e: a half percent below 0", "-0.5", "-0.5000", "-1"},
+        {"numbers 2e: an even number and a half", "2.5", "2.5000", "3"},
+        {"numbers 2e: rounded once, not by way of 4 decimals", "49.49995", "49.5000", "49"},
+        {"numbers 2c: up to 100", "99.99995", "100.0000", "100"},
+        {"numbers 2e: the fifth decimal is a half", "12.00005", "12.0001", "12"},
+        {"numbers 2c: nothing below 0 is left", "-0.00004", "0.0000", "0"},
+        {"numbers 2c: all", "100", "100.0000", "100"},
+        {"numbers 2c: nothing", "0", "0.0000", "0"},
     };
     char text[GS_DEC_TEXT];
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         gs_percent_for_api(dec(rows[i].percent), text);
-        expect_text("4 decimals in the API, halves away from zero", text, rows[i].api);
+        expect_text(rows[i].rule, text, rows[i].api);
         gs_percent_for_people(dec(rows[i].percent), text);
-        expect_text("whole percents for people, halves away from zero", text, rows[i].people);
+        expect_text(rows[i].rule, text, rows[i].people);
     }
 }
 
@@ -259,7 +331,9 @@ int main(void)
         cmocka_unit_test(progress),
         cmocka_unit_test(progress_is_correctly_rounded),
         cmocka_unit_test(shown_progress_is_clamped_raw_progress),
-        cmocka_unit_test(percentages),
+        cmocka_unit_test(shares_in_percent),
+        cmocka_unit_test(cells_in_percent),
+        cmocka_unit_test(digits),
         cmocka_unit_test(numbers_for_people),
     };
 

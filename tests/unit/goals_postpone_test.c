@@ -29,34 +29,47 @@ static void copies_of_one_goal(void **state)
         enum gs_goal_metric copy; /* refused when start_out is null */
         const char *start_out, *value_out;
     } rows[] = {
-        {"2.9 reach 5 of 10: start 5", GS_REACH, NULL, "10", "5", NULL, false, GS_INCREASE, "5", NULL},
-        {"a reach with a negative target becomes a decrease", GS_REACH, NULL, "-10", "-4", NULL, false, GS_DECREASE,
-         "-4", NULL},
-        {"a reach at 0 stays a reach", GS_REACH, NULL, "10", "0", NULL, false, GS_REACH, "0", NULL},
-        {"a reach without a value stays a reach", GS_REACH, NULL, "10", NULL, NULL, false, GS_REACH, "0", NULL},
-        {"a reach below 0", GS_REACH, NULL, "10", "-3", NULL, false, GS_INCREASE, "-3", NULL},
-        {"a reach at its target is refused", GS_REACH, NULL, "10", "10", NULL, false, GS_REACH, NULL, NULL},
-        {"a reach past its target is refused", GS_REACH, NULL, "10", "11", NULL, false, GS_REACH, NULL, NULL},
-        {"a negative reach past its target", GS_REACH, NULL, "-10", "-11", NULL, false, GS_REACH, NULL, NULL},
-        {"unless a new target comes with it", GS_REACH, NULL, "10", "11", "20", false, GS_INCREASE, "11", NULL},
-        {"a new target that is passed too", GS_REACH, NULL, "10", "11", "11", false, GS_INCREASE, NULL, NULL},
-        {"increase starts at the current value", GS_INCREASE, "1", "9", "4", NULL, false, GS_INCREASE, "4", NULL},
-        {"increase without a value keeps its start", GS_INCREASE, "1", "9", NULL, NULL, false, GS_INCREASE, "1", NULL},
-        {"increase at its target", GS_INCREASE, "1", "9", "9", NULL, false, GS_INCREASE, NULL, NULL},
-        {"increase past its target, new target", GS_INCREASE, "1", "9", "12", "13", false, GS_INCREASE, "12", NULL},
-        {"decrease starts at the current value", GS_DECREASE, "9", "1", "4", NULL, false, GS_DECREASE, "4", NULL},
-        {"decrease past its target", GS_DECREASE, "9", "1", "0.5", NULL, false, GS_DECREASE, NULL, NULL},
-        {"control copies have no value yet", GS_STAY_BELOW, NULL, "5", "4", NULL, false, GS_STAY_BELOW, "0", NULL},
-        {"control past its threshold is no matter", GS_STAY_BELOW, NULL, "5", "9", NULL, false, GS_STAY_BELOW, "0",
+        {"scoring 5a, scoring 5b, 2.9#3: 5 of 10", GS_REACH, NULL, "10", "5", NULL, false, GS_INCREASE, "5", NULL},
+        {"scoring 5b: a reach below 0", GS_REACH, NULL, "-10", "-4", NULL, false, GS_DECREASE, "-4", NULL},
+        {"scoring 5d: a reach at 0", GS_REACH, NULL, "10", "0", NULL, false, GS_REACH, "0", NULL},
+        {"scoring 5d: a reach without a value", GS_REACH, NULL, "10", NULL, NULL, false, GS_REACH, "0", NULL},
+        {"scoring 5b: a reach that went the wrong way", GS_REACH, NULL, "10", "-3", NULL, false, GS_INCREASE, "-3",
+         NULL},
+        {"scoring 5c: a reach at its target", GS_REACH, NULL, "10", "10", NULL, false, GS_REACH, NULL, NULL},
+        {"scoring 5c: a reach past its target", GS_REACH, NULL, "10", "11", NULL, false, GS_REACH, NULL, NULL},
+        {"scoring 5c: a reach below 0 past its target", GS_REACH, NULL, "-10", "-11", NULL, false, GS_REACH, NULL,
+         NULL},
+        {"scoring 5c: with a new target", GS_REACH, NULL, "10", "11", "20", false, GS_INCREASE, "11", NULL},
+        {"scoring 5c: with a new target that is passed, too", GS_REACH, NULL, "10", "11", "11", false, GS_INCREASE,
+         NULL, NULL},
+        {"scoring 5a: an increase", GS_INCREASE, "1", "9", "4", NULL, false, GS_INCREASE, "4", NULL},
+        {"scoring 5a: an increase without a value", GS_INCREASE, "1", "9", NULL, NULL, false, GS_INCREASE, "1", NULL},
+        {"scoring 5c: an increase at its target", GS_INCREASE, "1", "9", "9", NULL, false, GS_INCREASE, NULL, NULL},
+        {"scoring 5c: an increase past its target, with a new one", GS_INCREASE, "1", "9", "12", "13", false,
+         GS_INCREASE, "12", NULL},
+        {"scoring 5a: a decrease", GS_DECREASE, "9", "1", "4", NULL, false, GS_DECREASE, "4", NULL},
+        {"scoring 5c: a decrease past its target", GS_DECREASE, "9", "1", "0.5", NULL, false, GS_DECREASE, NULL, NULL},
+        {"scoring 5e: a control metric that is met", GS_STAY_BELOW, NULL, "5", "4", NULL, false, GS_STAY_BELOW, "0",
+         NULL},
+        {"scoring 5e: a control metric that is missed", GS_STAY_BELOW, NULL, "5", "9", NULL, false, GS_STAY_BELOW, "0",
          NULL},
         {"baseline copies have no value yet", GS_BASELINE, NULL, NULL, "4", NULL, false, GS_BASELINE, "0", NULL},
-        {"percent copies start at 0", GS_PERCENT, NULL, NULL, "60", NULL, false, GS_PERCENT, "0", NULL},
-        {"percent at 100 starts at 0", GS_PERCENT, NULL, NULL, "100", NULL, false, GS_PERCENT, "0", NULL},
-        {"keep progress keeps value and start: reach", GS_REACH, NULL, "10", "5", NULL, true, GS_REACH, "0", "5"},
-        {"keep progress: increase", GS_INCREASE, "1", "9", "4", NULL, true, GS_INCREASE, "1", "4"},
-        {"keep progress: past the target", GS_INCREASE, "1", "9", "12", NULL, true, GS_INCREASE, "1", "12"},
-        {"keep progress: percent", GS_PERCENT, NULL, NULL, "60", NULL, true, GS_PERCENT, "0", "60"},
-        {"keep progress: nothing to keep", GS_PERCENT, NULL, NULL, NULL, NULL, true, GS_PERCENT, "0", NULL},
+        {"scoring 5f, 2.9#3: 60 %", GS_PERCENT, NULL, NULL, "60", NULL, false, GS_PERCENT, "0", NULL},
+        {"scoring 5f: 100 %", GS_PERCENT, NULL, NULL, "100", NULL, false, GS_PERCENT, "0", NULL},
+        {"scoring 5a: an increase that went the wrong way", GS_INCREASE, "1", "9", "-4", NULL, false, GS_INCREASE, "-4",
+         NULL},
+        {"scoring 5c: a decrease at its target", GS_DECREASE, "9", "1", "1", NULL, false, GS_DECREASE, NULL, NULL},
+        {"scoring 5c: a new target on the other side", GS_REACH, NULL, "10", "5", "-10", false, GS_REACH, NULL, NULL},
+        {"scoring 5c: a reach at 0 with a new target of 0", GS_REACH, NULL, "10", "0", "0", false, GS_REACH, NULL,
+         NULL},
+        {"scoring 5g, scoring 5c: a new target besides", GS_INCREASE, "1", "9", "12", "20", true, GS_INCREASE, "1",
+         "12"},
+        {"scoring 5g: a control metric", GS_STAY_BELOW, NULL, "5", "4", NULL, true, GS_STAY_BELOW, "0", "4"},
+        {"scoring 5g: a reach", GS_REACH, NULL, "10", "5", NULL, true, GS_REACH, "0", "5"},
+        {"scoring 5g: an increase", GS_INCREASE, "1", "9", "4", NULL, true, GS_INCREASE, "1", "4"},
+        {"scoring 5g: past its target", GS_INCREASE, "1", "9", "12", NULL, true, GS_INCREASE, "1", "12"},
+        {"scoring 5g: 60 %", GS_PERCENT, NULL, NULL, "60", NULL, true, GS_PERCENT, "0", "60"},
+        {"scoring 5g: nothing to keep", GS_PERCENT, NULL, NULL, NULL, NULL, true, GS_PERCENT, "0", NULL},
     };
 
     (void)state;
@@ -78,7 +91,7 @@ static void copies_of_one_goal(void **state)
             expect_status(rows[i].rule, planned.copy.status, GS_NOT_STARTED);
         if (!rows[i].keep)
             expect_dec(rows[i].rule, planned.copy.progress, "0");
-        else
+        else if (!rows[i].new_target)
             assert_true(planned.copy.progress.u == goal.progress.u);
         assert_int_equal(gs_goal_validate(&planned.copy, NULL), GS_OK);
     }
@@ -96,10 +109,10 @@ static void a_copy_is_fresh(void **state)
     goal.status_by_hand = true;
     goal.unit = "EUR";
     assert_int_equal(plan_one(&goal, NULL, true, &planned), GS_OK);
-    expect_int("overrides go", planned.copy.override, GS_NOT_OVERRIDDEN);
+    expect_int("scoring 4c: overrides go", planned.copy.override, GS_NOT_OVERRIDDEN);
     assert_false(planned.copy.status_by_hand);
-    expect_int("dates are the new period's", planned.copy.start_day, NEW_START);
-    expect_int("dates are the new period's", planned.copy.end_day, NEW_END);
+    expect_int("scoring 4c: the new period's days", planned.copy.start_day, NEW_START);
+    expect_int("scoring 4c: the new period's days", planned.copy.end_day, NEW_END);
     expect_status("derived anew", planned.copy.status, GS_ON_TRACK);
     expect_int("a copy is not stored yet", planned.copy.id, 0);
     expect_int("the way of progress stays", planned.copy.mode, GS_DATA_SOURCE);
@@ -178,25 +191,72 @@ static enum gs_rc plan_tree(struct tree *tree, struct gs_err *err)
 
 static void a_subtree_goes_along(void **state)
 {
-    static const bool copied[GOALS] = {true, true, true, false, false, true, true, true};
-    static const bool edges[] = {false, false, true, true, true, false, true, true};
-    struct tree tree;
+    static const struct {
+        const char *rule;
+        int goal;
+        enum gs_goal_status before; /* by hand, but not NOT_STARTED, which changes nothing; closed ones are anyway */
+        enum gs_postpone_fate fate;
+        bool named;
+    } rows[] = {
+        {"scoring 4b: the goal itself", ROOT, GS_NOT_STARTED, GS_COPIED, false},
+        {"scoring 4a: an open one", MONEY, GS_NOT_STARTED, GS_COPIED, false},
+        {"scoring 4a: one that was reopened", MONEY, GS_REOPENED, GS_COPIED, false},
+        {"scoring 4a: one that was postponed by itself before goes along again", MONEY, GS_POSTPONED, GS_COPIED, false},
+        {"scoring 4a: one that was closed is skipped", MONEY, GS_CLOSED, GS_LEFT, false},
+        {"scoring 4a: one without a value", LATER, GS_NOT_STARTED, GS_COPIED, false},
+        {"scoring 4a: a closed one is skipped", DONE, GS_NOT_STARTED, GS_LEFT, false},
+        {"scoring 4a: what stands below a closed one alone is skipped, and not named", UNDER_DONE, GS_NOT_STARTED,
+         GS_LEFT, false},
+        {"scoring 4a: what has other parents, too, goes along by name", SHARED, GS_NOT_STARTED, GS_COPIED, true},
+        {"scoring 4a: a closed one that has other parents is skipped, and not named", SHARED, GS_CLOSED, GS_LEFT,
+         false},
+        {"scoring 4a: a project", PROJECT, GS_NOT_STARTED, GS_COPIED, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct tree tree;
+        grow(&tree);
+        if (rows[i].before != GS_NOT_STARTED) {
+            tree.goals[rows[i].goal].status = rows[i].before;
+            tree.goals[rows[i].goal].status_by_hand = true;
+        }
+        assert_int_equal(plan_tree(&tree, NULL), GS_OK);
+        expect_int(rows[i].rule, tree.planned[rows[i].goal].fate, rows[i].fate);
+        expect_int(rows[i].rule, tree.planned[rows[i].goal].named, rows[i].named);
+    }
+}
+
+static void alignments_go_along(void **state)
+{
+    static const struct {
+        const char *rule;
+        size_t edge; /* as grow() made them */
+        bool copied;
+    } rows[] = {
+        {"scoring 4a: from a closed goal", 0, false},
+        {"scoring 4a: from a closed goal to what stands nowhere else", 1, false},
+        {"scoring 4a: between two that go along", 2, true},
+        {"scoring 4c: from the goal itself", 3, true},
+        {"scoring 4a: to a closed goal", 5, false},
+        {"scoring 4c: to a project", 6, true},
+    };
+    struct tree tree, before;
 
     (void)state;
     grow(&tree);
+    before = tree;
     assert_int_equal(plan_tree(&tree, NULL), GS_OK);
-    for (int i = 0; i < GOALS; i++)
-        expect_int("closed descendants are skipped", tree.planned[i].fate, copied[i] ? GS_COPIED : GS_LEFT);
-    for (size_t i = 0; i < tree.plan.n_edges; i++)
-        expect_int("alignments among copies", tree.edges[i].copied, edges[i]);
-    expect_int("weights stay", tree.edges[3].weight, 4200);
-    assert_true(tree.planned[SHARED].named); /* the dialog names a child that also has other parents */
-    assert_false(tree.planned[UNDER_DONE].named);
-    assert_false(tree.planned[MONEY].named);
-    expect_int("a project takes only its unfinished tasks", tree.planned[PROJECT].copy.tasks_all, 2);
-    expect_int("none of them done", tree.planned[PROJECT].copy.tasks_done, 0);
-    expect_dec("a numeric roll-up starts at its copied children's starts", tree.planned[ROOT].copy.start, "15");
-    expect_int("so it is no reach any more", tree.planned[ROOT].copy.metric, GS_INCREASE);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct gs_postpone_edge *edge = &tree.edges[rows[i].edge], *was = &before.edges[rows[i].edge];
+        expect_int(rows[i].rule, edge->copied, rows[i].copied);
+        expect_int("scoring 4c: weights stay", edge->weight, was->weight);
+        expect_int("scoring 4c: who counts stays", edge->contributes, was->contributes);
+    }
+    expect_int("scoring 4a: a project takes what is left to do", tree.planned[PROJECT].copy.tasks_all, 2);
+    expect_int("scoring 4a: none of it is done", tree.planned[PROJECT].copy.tasks_done, 0);
+    expect_dec("scoring 5h: 10 and 5 of the same unit", tree.planned[ROOT].copy.start, "15");
+    expect_int("scoring 5h, scoring 5b: it is no reach any more", tree.planned[ROOT].copy.metric, GS_INCREASE);
     assert_int_equal(plan_tree(&tree, NULL), GS_OK); /* planning again gives the same */
     expect_dec("again", tree.planned[ROOT].copy.start, "15");
 }
@@ -209,21 +269,21 @@ static void sums_of_starts(void **state)
     grow(&tree);
     tree.edges[3].contributes = tree.edges[4].contributes = false;
     assert_int_equal(plan_tree(&tree, NULL), GS_OK);
-    expect_dec("0 where there is none", gs_goal_start(&tree.planned[ROOT].copy), "0");
-    expect_int("and it stays a reach", tree.planned[ROOT].copy.metric, GS_REACH);
+    expect_dec("scoring 5h: none of them contributes", gs_goal_start(&tree.planned[ROOT].copy), "0");
+    expect_int("scoring 5h, scoring 5d: it stays a reach", tree.planned[ROOT].copy.metric, GS_REACH);
     grow(&tree); /* a numeric roll-up in the middle is made before its parent */
     tree.goals[MONEY].mode = GS_ROLL_UP;
     align(&tree, MONEY, DOLLARS, GS_WEIGHT_FREE);
     tree.goals[DOLLARS].unit = "EUR";
     tree.edges[7].contributes = false;
     assert_int_equal(plan_tree(&tree, NULL), GS_OK);
-    expect_dec("starts of starts", tree.planned[MONEY].copy.start, "70");
-    expect_dec("starts of starts", tree.planned[ROOT].copy.start, "75");
+    expect_dec("scoring 5h: starts of starts", tree.planned[MONEY].copy.start, "70");
+    expect_dec("scoring 5h: starts of starts", tree.planned[ROOT].copy.start, "75");
     grow(&tree);
     tree.plan.keep_progress = true;
     assert_int_equal(plan_tree(&tree, NULL), GS_OK);
-    expect_int("keep progress keeps the start", tree.planned[ROOT].copy.metric, GS_REACH);
-    expect_dec("keep progress keeps values", tree.planned[MONEY].copy.applied_value, "10");
+    expect_int("scoring 5g: a number that rolls up keeps its start", tree.planned[ROOT].copy.metric, GS_REACH);
+    expect_dec("scoring 5g: keeps values", tree.planned[MONEY].copy.applied_value, "10");
     assert_false(tree.planned[PROJECT].copy.has_value);
 }
 
@@ -239,13 +299,13 @@ static void the_whole_postponement_is_refused(void **state)
     assert_int_equal(plan_tree(&tree, &err), GS_REJECT);
     assert_non_null(strstr(err.text, "2 in all"));
     assert_non_null(strstr(err.text, "101, 107"));
-    expect_int("named", tree.planned[MONEY].fate, GS_REFUSED);
-    expect_int("named", tree.planned[DOLLARS].fate, GS_REFUSED);
-    expect_int("not this one", tree.planned[LATER].fate, GS_COPIED);
+    expect_int("scoring 5c: one at its target", tree.planned[MONEY].fate, GS_REFUSED);
+    expect_int("scoring 5c: one past its target", tree.planned[DOLLARS].fate, GS_REFUSED);
+    expect_int("scoring 5c: but not this one", tree.planned[LATER].fate, GS_COPIED);
     tree.planned[MONEY].has_new_target = tree.planned[DOLLARS].has_new_target = true;
     tree.planned[MONEY].new_target = tree.planned[DOLLARS].new_target = dec("200");
     assert_int_equal(plan_tree(&tree, &err), GS_OK);
-    expect_dec("unless new targets come with it", tree.planned[MONEY].copy.target, "200");
+    expect_dec("scoring 5c: new targets come with it", tree.planned[MONEY].copy.target, "200");
 }
 
 static void only_the_first_refused_are_named(void **state)
@@ -302,6 +362,7 @@ int main(void)
         cmocka_unit_test(copies_of_one_goal),
         cmocka_unit_test(a_copy_is_fresh),
         cmocka_unit_test(a_subtree_goes_along),
+        cmocka_unit_test(alignments_go_along),
         cmocka_unit_test(sums_of_starts),
         cmocka_unit_test(the_whole_postponement_is_refused),
         cmocka_unit_test(only_the_first_refused_are_named),

@@ -7,7 +7,7 @@
 
 /* One letter a child: n/t/b/r Not started, On track, Behind, at Risk; i In progress; c/p/o Closed, Postponed, reOpened.
  * Each but n has the value 40 (i: 7). '!' follows a child whose status was set by hand without a value; '0'
- * one of weight 0; 'j' one that is a project. */
+ * one of weight 0; 'j' one that is a project; 'x' one that does not contribute. */
 struct cast {
     struct gs_goal goals[MAX];
     struct gs_goal_child children[MAX];
@@ -34,6 +34,8 @@ static void cast_children(struct cast *cast, const char *letters)
             last->weight = 0;
         } else if (*at == 'j') {
             cast->goals[cast->n - 1].kind = GS_PROJECT;
+        } else if (*at == 'x') {
+            last->contributes = false;
         } else {
             *goal = *at == 'i' ? with_value(metric_goal(GS_BASELINE, NULL, NULL, NULL), "7", 0)
                                : percent_goal(*at == 'n' ? NULL : "40");
@@ -67,27 +69,29 @@ static void status_in_roll_up_mode(void **state)
 {
     static const struct status_row rows[] = {
         {"no child", "", 50, GS_NOT_STARTED},
-        {"by d, whatever the children say", "rr", 40, GS_ON_TRACK},
-        {"by d: Behind", "tt", 65, GS_BEHIND},
-        {"by d: At risk", "tt", 66, GS_AT_RISK},
-        {"2.4#12 all Postponed", "pp", 50, GS_POSTPONED},
-        {"2.4#12 all Closed, whatever the percentage", "cc", 100, GS_CLOSED},
-        {"2.7 all complete: marked complete by itself", "c", 100, GS_CLOSED},
-        {"Closed and Postponed mixed", "cp", 50, GS_CLOSED},
-        {"Closed and another: by d", "ct", 50, GS_BEHIND},
-        {"Postponed and another: by d", "pt", 50, GS_BEHIND},
-        {"until a child that counts has a value", "nn", 90, GS_NOT_STARTED},
-        {"a status set by hand is none", "t!r!", 90, GS_NOT_STARTED},
-        {"a child closed without a value is none", "c!n", 90, GS_NOT_STARTED},
-        {"all closed, none with a value", "c!c!", 90, GS_CLOSED},
-        {"one value is enough", "tn", 20, GS_ON_TRACK},
-        {"a child of weight 0 is none", "t0n", 90, GS_NOT_STARTED},
-        {"a guard at weight 0 counts for Closed", "cct0", 50, GS_BEHIND},
-        {"an unbegun project is none", "njn", 90, GS_NOT_STARTED},
-        {"a begun project is one", "tjn", 20, GS_ON_TRACK},
-        {"projects do not count for status", "ctj", 50, GS_CLOSED},
-        {"only projects: by d", "cjcj", 50, GS_BEHIND},
-        {"a baseline is outside the average", "i", 50, GS_NOT_STARTED},
+        {"status 3d: on its line, whatever the children say", "rr", 40, GS_ON_TRACK},
+        {"status 3d: 25 behind", "tt", 65, GS_BEHIND},
+        {"status 3d: 26 behind", "tt", 66, GS_AT_RISK},
+        {"status 3a, 2.4#12: all postponed", "pp", 50, GS_POSTPONED},
+        {"status 3b, 2.4#12: all closed, whatever the percentage", "cc", 100, GS_CLOSED},
+        {"status 3b, 2.7#3: the only one is closed", "c", 100, GS_CLOSED},
+        {"status 3c: closed and postponed", "cp", 50, GS_CLOSED},
+        {"status 3d: closed and on track", "ct", 50, GS_BEHIND},
+        {"status 3d: postponed and on track", "pt", 50, GS_BEHIND},
+        {"status 2b: none has a value", "nn", 90, GS_NOT_STARTED},
+        {"status 2c: statuses set by hand", "t!r!", 90, GS_NOT_STARTED},
+        {"status 2c: one closed without a value", "c!n", 90, GS_NOT_STARTED},
+        {"status 3b: all closed, none with a value", "c!c!", 90, GS_CLOSED},
+        {"status 2b: one value is enough", "tn", 20, GS_ON_TRACK},
+        {"status 2b: a value that weighs nothing", "t0n", 90, GS_NOT_STARTED},
+        {"status 3e: one that weighs nothing is open", "cct0", 50, GS_BEHIND},
+        {"status 3e: one that does not contribute is open", "cctx", 50, GS_BEHIND},
+        {"status 2b: a value that does not contribute", "txn", 90, GS_NOT_STARTED},
+        {"status 2c: an unbegun project", "njn", 90, GS_NOT_STARTED},
+        {"status 2b: a begun project", "tjn", 20, GS_ON_TRACK},
+        {"status 3e: a project is open", "ctj", 50, GS_CLOSED},
+        {"status 3e, status 3d: nothing but projects", "cjcj", 50, GS_BEHIND},
+        {"status 2b: nothing but a baseline has a value, which averages leave out", "i", 50, GS_NOT_STARTED},
     };
 
     (void)state;
@@ -97,39 +101,40 @@ static void status_in_roll_up_mode(void **state)
 static void status_from_key_results(void **state)
 {
     static const struct status_row rows[] = {
-        {"2.4#13 worst wins: At risk", "tbrnco", 0, GS_AT_RISK},
-        {"2.4#13 then Behind", "tbncp", 0, GS_BEHIND},
-        {"2.4#13 then On track", "tncpo", 90, GS_ON_TRACK},
-        {"all alike: On track", "tt", 90, GS_ON_TRACK},
-        {"all alike: Behind", "bb", 0, GS_BEHIND},
-        {"all alike: At risk", "rr", 0, GS_AT_RISK},
-        {"all alike: Not started", "nn", 90, GS_NOT_STARTED},
-        {"all alike: Closed", "cc", 90, GS_CLOSED},
-        {"all alike: Postponed", "pp", 90, GS_POSTPONED},
-        {"[Ally] all Reopened", "oo", 90, GS_REOPENED},
-        {"[Ally] Done + Postponed", "cp", 90, GS_CLOSED},
-        {"[Ally] Postponed + Reopened", "po", 90, GS_REOPENED},
-        {"[Ally] Postponed + Not started", "pn", 90, GS_NOT_STARTED},
-        {"Closed and Not started: by d", "cn", 20, GS_ON_TRACK},
-        {"Closed and Not started: by d", "cn", 21, GS_BEHIND},
-        {"Closed, Not started, Postponed", "cnp", 90, GS_NOT_STARTED},
-        {"Reopened, Not started", "on", 0, GS_NOT_STARTED},
-        {"Reopened, Not started, Closed", "onc", 0, GS_NOT_STARTED},
-        {"Reopened, Not started, Postponed, Closed", "onpc", 0, GS_NOT_STARTED},
-        {"Reopened, Closed", "oc", 90, GS_REOPENED},
-        {"Reopened, Closed, Postponed", "ocp", 90, GS_REOPENED},
-        {"In progress has no rank: others decide", "ib", 0, GS_BEHIND},
-        {"In progress has no rank: Not started", "inon", 0, GS_NOT_STARTED},
-        {"In progress, Closed, Not started: by d", "icn", 21, GS_BEHIND},
-        {"only In progress: by d, no value", "ii", 90, GS_NOT_STARTED},
-        {"In progress with Closed: by d", "ic", 50, GS_BEHIND},
-        {"In progress with Closed and Postponed: by d", "icp", 50, GS_BEHIND},
-        {"In progress with Postponed: by d, no value", "ip", 50, GS_NOT_STARTED},
-        {"In progress and Reopened", "io", 0, GS_REOPENED},
-        {"a guard at weight 0 still warns", "tr0", 0, GS_AT_RISK},
-        {"a guard at weight 0 warns alone", "nr0", 0, GS_AT_RISK},
-        {"projects do not count", "trj", 0, GS_ON_TRACK},
-        {"statuses set by hand without any value", "t!r!", 50, GS_NOT_STARTED},
+        {"status 4a, 2.4#13: at risk is the worst", "tbrnco", 0, GS_AT_RISK},
+        {"status 4a, 2.4#13: then behind", "tbncp", 0, GS_BEHIND},
+        {"status 4a, 2.4#13: then on track", "tncpo", 90, GS_ON_TRACK},
+        {"status 4b: all on track", "tt", 90, GS_ON_TRACK},
+        {"status 4b: all behind", "bb", 0, GS_BEHIND},
+        {"status 4b: all at risk", "rr", 0, GS_AT_RISK},
+        {"status 4b, 2.4#13: all not started", "nn", 90, GS_NOT_STARTED},
+        {"status 4b, 2.4#13: all closed", "cc", 90, GS_CLOSED},
+        {"status 4b, 2.4#13: all postponed", "pp", 90, GS_POSTPONED},
+        {"status 4b, 2.4#13: all reopened", "oo", 90, GS_REOPENED},
+        {"status 3c, 2.4#13: closed and postponed", "cp", 90, GS_CLOSED},
+        {"status 4f, 2.4#13: postponed and reopened", "po", 90, GS_REOPENED},
+        {"status 4a, 2.4#13: postponed and not started", "pn", 90, GS_NOT_STARTED},
+        {"status 4c, 2.4#13: closed and not started, on its line", "cn", 20, GS_ON_TRACK},
+        {"status 4c, 2.4#13: closed and not started, behind it", "cn", 21, GS_BEHIND},
+        {"status 4d: closed, not started, postponed", "cnp", 90, GS_NOT_STARTED},
+        {"status 4e: reopened and not started", "on", 0, GS_NOT_STARTED},
+        {"status 4e: reopened, not started, closed", "onc", 0, GS_NOT_STARTED},
+        {"status 4e: reopened, not started, postponed, closed", "onpc", 0, GS_NOT_STARTED},
+        {"status 4f: reopened and closed", "oc", 90, GS_REOPENED},
+        {"status 4f: reopened, closed, postponed", "ocp", 90, GS_REOPENED},
+        {"status 4g: a baseline in progress and one behind", "ib", 0, GS_BEHIND},
+        {"status 4g, status 4e: a baseline in progress, not started, reopened", "inon", 0, GS_NOT_STARTED},
+        {"status 4g, status 4c: a baseline in progress, closed, not started", "icn", 21, GS_BEHIND},
+        {"status 4g: nothing but baselines in progress, which give no value", "ii", 90, GS_NOT_STARTED},
+        {"status 4g: a baseline in progress, and closed", "ic", 50, GS_BEHIND},
+        {"status 4g: a baseline in progress, closed, postponed", "icp", 50, GS_BEHIND},
+        {"status 4g: a baseline in progress, and postponed, without a value", "ip", 50, GS_NOT_STARTED},
+        {"status 4g: a baseline in progress, and reopened", "io", 0, GS_REOPENED},
+        {"status 3e: a guard that weighs nothing warns", "tr0", 0, GS_AT_RISK},
+        {"status 3e: a guard that weighs nothing warns alone", "nr0", 0, GS_AT_RISK},
+        {"status 3e: one that does not contribute warns", "trx", 0, GS_AT_RISK},
+        {"status 3e: a project at risk", "trj", 0, GS_ON_TRACK},
+        {"status 2c: statuses set by hand, none with a value", "t!r!", 50, GS_NOT_STARTED},
         {"no child", "", 50, GS_NOT_STARTED},
     };
 
@@ -146,13 +151,14 @@ static void derived_closed_goes_away_again(void **state)
     (void)state;
     cast_children(&cast, "cc");
     (void)gs_goal_roll_up(&parent, cast.children, cast.n, &rules);
-    expect_status("derived", parent.status, GS_CLOSED);
+    expect_status("status 3b: both are closed", parent.status, GS_CLOSED);
     assert_false(parent.status_by_hand);
     expect_int("the day pass keeps what only children can tell", gs_goal_derive(&parent, &rules), 0);
     unsigned changes = 0;
     assert_int_equal(gs_goal_reopen(&cast.goals[0], &rules, &changes, NULL), GS_OK);
-    expect_int("one child is reopened", gs_goal_roll_up(&parent, cast.children, cast.n, &rules), GS_CHANGED_STATUS);
-    expect_status("by d again", parent.status, GS_BEHIND);
+    expect_int("status 3b: one is reopened", gs_goal_roll_up(&parent, cast.children, cast.n, &rules),
+               GS_CHANGED_STATUS);
+    expect_status("status 3b, status 3d: one is reopened, so by the lag", parent.status, GS_BEHIND);
 }
 
 static void overridden_parents(void **state)
@@ -169,30 +175,30 @@ static void overridden_parents(void **state)
     expect_int("the roll-up agrees", gs_goal_roll_up(&parent, &edge, 1, &rules), 0);
     child = percent_goal("41");
     expect_int("sticky", gs_goal_roll_up(&parent, &edge, 1, &rules), GS_CHANGED_AUTO);
-    expect_dec("2.6 the check-in dialog still shows", parent.auto_value, "41");
-    expect_dec("sticky: applied stays", parent.progress, "80");
-    expect_status("an override without a status derives it", parent.status, GS_ON_TRACK);
+    expect_dec("automatic 1a, 2.6#3: the automatic value follows", parent.auto_value, "41");
+    expect_dec("automatic 1b, automatic 1d: the applied one stays", parent.progress, "80");
+    expect_status("automatic 1e: the status follows the override", parent.status, GS_ON_TRACK);
     (void)gs_goal_resume(&parent, &rules);
     (void)gs_goal_roll_up(&parent, &edge, 1, &rules);
-    expect_dec("resume", parent.progress, "41");
-    expect_status("resume", parent.status, GS_BEHIND);
+    expect_dec("automatic 1d, 2.6#3: resumed", parent.progress, "41");
+    expect_status("automatic 1d, 2.6#3: resumed", parent.status, GS_BEHIND);
     check_in.sticky = false;
     assert_int_equal(gs_goal_check_in(&parent, &check_in, &rules, &changes, NULL), GS_OK);
-    expect_int("one-off: an unchanged roll-up", gs_goal_roll_up(&parent, &edge, 1, &rules), 0);
+    expect_int("automatic 1c: rolled up to the same", gs_goal_roll_up(&parent, &edge, 1, &rules), 0);
     child = percent_goal("42");
     (void)gs_goal_roll_up(&parent, &edge, 1, &rules);
-    expect_dec("one-off: a changed roll-up", parent.progress, "42");
+    expect_dec("automatic 1c: rolled up to something else", parent.progress, "42");
     (void)gs_goal_close(&parent, GS_CLOSED);
     child = percent_goal("43");
     expect_int("closed by hand", gs_goal_roll_up(&parent, &edge, 1, &rules), GS_CHANGED_AUTO);
-    expect_dec("closed by hand freezes the value", parent.progress, "42");
+    expect_dec("scoring 2d: closed by hand", parent.progress, "42");
     assert_int_equal(gs_goal_reopen(&parent, &rules, &changes, NULL), GS_OK);
     (void)gs_goal_roll_up(&parent, &edge, 1, &rules);
-    expect_dec("reopened: it catches up", parent.progress, "43");
-    expect_status("reopened lasts while the automatic value stays", parent.status, GS_REOPENED);
+    expect_dec("scoring 3a: reopened, it catches up", parent.progress, "43");
+    expect_status("status 6b: while the automatic value stays", parent.status, GS_REOPENED);
     child = percent_goal("44");
     (void)gs_goal_roll_up(&parent, &edge, 1, &rules);
-    expect_status("until a changed automatic value", parent.status, GS_BEHIND);
+    expect_status("status 6b: until the automatic value is another", parent.status, GS_BEHIND);
 }
 
 int main(void)

@@ -15,27 +15,30 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"2.5 equal by default: 3 children, ties to the earlier", {FREE, FREE, FREE}, "---", {3334, 3333, 3333}},
-    {"2.5 50 fixed + two others", {5000, FREE, FREE}, "---", {5000, 2500, 2500}},
-    {"2.5 a fourth child: 16.67 x 3", {5000, FREE, FREE, FREE}, "----", {5000, 1667, 1667, 1666}},
+    {"weights 2d, 2.5#2: three alike, the earlier has the odd hundredth",
+     {FREE, FREE, FREE},
+     "---",
+     {3334, 3333, 3333}},
+    {"weights 2c, 2.5#3: 50 fixed and two others", {5000, FREE, FREE}, "---", {5000, 2500, 2500}},
+    {"weights 2c, 2.5#3: a fourth child", {5000, FREE, FREE, FREE}, "----", {5000, 1667, 1667, 1666}},
     {"one child", {FREE}, "-", {10000}},
-    {"a fixed share is the same with more children", {3333, FREE, FREE}, "---", {3333, 3334, 3333}},
-    {"fixed make 100: free ones get 0", {4000, 6000, FREE}, "---", {4000, 6000, 0}},
-    {"only fixed, sum 80: divided by their sum", {3000, 5000}, "--", {3750, 6250}},
-    {"only fixed, sum 3: largest remainder", {100, 100, 100}, "---", {3334, 3333, 3333}},
-    {"only fixed: larger remainders first", {100, 200, 400}, "---", {1429, 2857, 5714}},
+    {"2.5#4: a fixed share is the same with more children", {3333, FREE, FREE}, "---", {3333, 3334, 3333}},
+    {"weights 2c, 2.5#5: fixed make 100: free ones get 0", {4000, 6000, FREE}, "---", {4000, 6000, 0}},
+    {"weights 3a: fixed ones that make 80", {3000, 5000}, "--", {3750, 6250}},
+    {"weights 3a, weights 2d: fixed ones that make 3", {100, 100, 100}, "---", {3334, 3333, 3333}},
+    {"weights 2d: larger remainders first", {100, 200, 400}, "---", {1429, 2857, 5714}},
     {"fixed 0 beside free ones", {0, FREE, FREE}, "---", {0, 5000, 5000}},
-    {"only one fixed: all of it", {1}, "-", {10000}},
-    {"nothing counts: all 0", {0, 0}, "--", {0, 0}},
-    {"nothing counts: all postponed", {FREE, 5000}, "pp", {0, 0}},
-    {"postponed leave, free shares dealt again", {FREE, FREE, FREE}, "-p-", {5000, 0, 5000}},
-    {"fixed postponed leaves, its share is dealt again", {5000, FREE, FREE}, "p--", {0, 5000, 5000}},
-    {"last free postponed: only fixed are left", {3000, 5000, FREE}, "--p", {3750, 6250, 0}},
-    {"closed children stay", {FREE, FREE}, "c-", {5000, 5000}},
-    {"baselines are outside", {FREE, 5000, FREE}, "-b-", {5000, 0, 5000}},
+    {"weights 3a: one fixed child alone", {1}, "-", {10000}},
+    {"weights 3b: all weights 0", {0, 0}, "--", {0, 0}},
+    {"weights 3b: all postponed", {FREE, 5000}, "pp", {0, 0}},
+    {"weights 4b: a free one is postponed", {FREE, FREE, FREE}, "-p-", {5000, 0, 5000}},
+    {"weights 4b: a fixed one is postponed", {5000, FREE, FREE}, "p--", {0, 5000, 5000}},
+    {"weights 4b, weights 3a: the last free one is postponed", {3000, 5000, FREE}, "--p", {3750, 6250, 0}},
+    {"weights 4a: one is closed", {FREE, FREE}, "c-", {5000, 5000}},
+    {"weights 5a: one is a baseline", {FREE, 5000, FREE}, "-b-", {5000, 0, 5000}},
     {"what does not contribute is outside", {FREE, 5000, FREE}, "-n-", {5000, 0, 5000}},
     {"a project that contributes counts", {FREE, FREE}, "j-", {5000, 5000}},
-    {"six sixths", {FREE, FREE, FREE, FREE, FREE, FREE}, "------", {1667, 1667, 1667, 1667, 1666, 1666}},
+    {"weights 2d: six sixths", {FREE, FREE, FREE, FREE, FREE, FREE}, "------", {1667, 1667, 1667, 1667, 1666, 1666}},
 };
 
 static void mark(struct gs_goal *goal, struct gs_goal_child *child, char mark)
@@ -82,10 +85,10 @@ static void earlier_is_by_position_then_id(void **state)
         children[i] = child_of(&goals[i], FREE, i == 0 ? 5 : 4);
     }
     gs_shares_show(children, 3, shown);
-    expect_int("position 4, id 8 comes first", shown[2], 3334);
+    expect_int("weights 2d: in the same place the older goal comes first", shown[2], 3334);
     children[0].position = 3;
     gs_shares_show(children, 3, shown);
-    expect_int("position 3 comes first", shown[0], 3334);
+    expect_int("weights 2d: the first place comes first", shown[0], 3334);
 }
 
 static void shown_shares_sum_to_100(void **state)
@@ -118,55 +121,74 @@ static void shown_shares_sum_to_100(void **state)
             assert_true(off < shares.whole || shares.whole == 0);
             assert_true(-off < shares.whole || shares.whole == 0);
         }
-        expect_int("exact parts make the whole", parts, shares.whole);
-        expect_int("shown shares make exactly 100.00", sum, shares.whole ? GS_WEIGHT_FULL : 0);
+        expect_int("2.5#5: exact parts make the whole", parts, shares.whole);
+        expect_int("weights 2d, 2.5#5: shown shares make 100.00", sum, shares.whole ? GS_WEIGHT_FULL : 0);
     }
 }
 
 static void weights_from_people(void **state)
 {
     static const struct {
-        const char *text;
+        const char *rule, *text;
         int32_t weight; /* -1: refused */
     } weights[] = {
-        {"0", 0},       {"100", 10000}, {"12.5", 1250}, {"33.33", 3333}, {"33.330", 3333},
-        {"33.333", -1}, {"100.01", -1}, {"-0.01", -1},  {"x", -1},       {"", -1},
-        {"1e1", 1000},  {"0.01", 1},    {"0.001", -1},
+        {"weights 2a: none of it", "0", 0},
+        {"weights 2a: all of it", "100", 10000},
+        {"weights 2a: one decimal", "12.5", 1250},
+        {"weights 2a: two decimals", "33.33", 3333},
+        {"weights 2a: a third decimal that is none", "33.330", 3333},
+        {"weights 2a: the least", "0.01", 1},
+        {"weights 2a: three decimals", "33.333", -1},
+        {"weights 2a: less than the least", "0.001", -1},
+        {"weights 2a: more than all", "100.01", -1},
+        {"weights 2a: less than nothing", "-0.01", -1},
+        {"weights 2a: with an exponent", "1e1", 1000},
+        {"weights 2a: no number", "x", -1},
+        {"weights 2a: an empty text", "", -1},
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT(weights); i++) {
         int32_t weight = -1;
         enum gs_rc rc = gs_weight_parse(weights[i].text, strlen(weights[i].text), &weight, NULL);
-        expect_int(weights[i].text, rc, weights[i].weight < 0 ? GS_REJECT : GS_OK);
-        expect_int(weights[i].text, weight, weights[i].weight);
+        expect_int(weights[i].rule, rc, weights[i].weight < 0 ? GS_REJECT : GS_OK);
+        expect_int(weights[i].rule, weight, weights[i].weight);
     }
 }
 
-static void sums_above_100_are_refused(void **state)
+static void sums_of_fixed_weights(void **state)
 {
-    struct gs_goal goal = percent_goal("10");
-    struct gs_goal_child children[3] = {child_of(&goal, 5000, 0), child_of(&goal, 5000, 1), child_of(&goal, FREE, 2)};
+    static const struct {
+        const char *rule;
+        int32_t weights[3];
+        const char *marks; /* as above */
+        const char *says;  /* null: accepted */
+    } sums[] = {
+        {"weights 2b: 100", {5000, 5000, FREE}, "---", NULL},
+        {"weights 2b: 100.01", {5000, 5001, FREE}, "---", "100.01 percent"},
+        {"weights 2b: all alone", {10000, FREE, FREE}, "---", NULL},
+        {"weights 2b: more than all alone", {10001, FREE, FREE}, "n--", "not between 0 and 100"},
+        {"weights 2b: less than nothing", {-2, FREE, FREE}, "n--", "not between 0 and 100"},
+        {"weights 2b: what does not contribute is not in the sum", {5000, 5001, FREE}, "-n-", NULL},
+        {"weights 2b: what is postponed is, for it may be reopened", {5000, 5001, FREE}, "-p-", "100.01 percent"},
+        {"weights 2b: so is a baseline", {5000, 5001, FREE}, "-b-", "100.01 percent"},
+    };
+    struct gs_goal_child children[3];
     struct gs_err err;
 
     (void)state;
-    assert_int_equal(gs_weights_validate(children, 3, &err), GS_OK);
-    children[1].weight = 5001;
-    assert_int_equal(gs_weights_validate(children, 3, &err), GS_REJECT);
-    assert_non_null(strstr(err.text, "100.01 percent"));
-    children[1].contributes = false;
-    assert_int_equal(gs_weights_validate(children, 3, &err), GS_OK);
-    children[1].weight = 10001;
-    assert_int_equal(gs_weights_validate(children, 3, &err), GS_REJECT);
+    for (size_t r = 0; r < COUNT(sums); r++) {
+        struct gs_goal goals[3];
+        for (int i = 0; i < 3; i++) {
+            goals[i] = percent_goal("10");
+            children[i] = child_of(&goals[i], sums[r].weights[i], i);
+            mark(&goals[i], &children[i], sums[r].marks[i]);
+        }
+        expect_int(sums[r].rule, gs_weights_validate(children, 3, &err), sums[r].says ? GS_REJECT : GS_OK);
+        if (sums[r].says && !strstr(err.text, sums[r].says))
+            fail_msg("%s: '%s'", sums[r].rule, err.text);
+    }
     assert_int_equal(gs_weights_validate(NULL, GS_GOAL_CHILDREN_MAX + 1, &err), GS_REJECT);
-    children[0].contributes = false;
-    children[1].weight = 10000;
-    assert_int_equal(gs_weights_validate(children, 3, &err), GS_OK);
-    children[1].weight = -2;
-    assert_int_equal(gs_weights_validate(children, 3, &err), GS_REJECT);
-    gs_weights_reset(children, 3); /* 2.5 "reset to default" clears all */
-    for (int i = 0; i < 3; i++)
-        expect_int("reset", children[i].weight, FREE);
 }
 
 static void adding_and_removing_never_moves_a_fixed_weight(void **state)
@@ -182,7 +204,7 @@ static void adding_and_removing_never_moves_a_fixed_weight(void **state)
     }
     for (size_t n = 2; n <= 20; n++) {
         gs_shares_show(children, n, shown);
-        expect_int("fixed 42", shown[0], 4200);
+        expect_int("2.5#4: a fixed weight stays when children come and go", shown[0], 4200);
     }
 }
 
@@ -194,14 +216,14 @@ static void newly_aligned(void **state)
         struct gs_align_rules rules;
         bool contributes;
     } aligned[] = {
-        {"2.5 contributes by default", GS_KEY_RESULT, {true, false, false}, true},
-        {"2.5 toggle off", GS_KEY_RESULT, {false, false, false}, false},
+        {"weights 1c, 2.5#4: as it is at first", GS_KEY_RESULT, {true, false, false}, true},
+        {"weights 1c, 2.5#4: newly aligned goals shall not count", GS_KEY_RESULT, {false, false, false}, false},
         {"objective by default", GS_OBJECTIVE, {true, false, false}, true},
         {"2.2 objectives blocked", GS_OBJECTIVE, {true, true, true}, false},
         {"2.2 blocking objectives leaves key results", GS_KEY_RESULT, {true, true, true}, true},
-        {"2.7 projects do not by default", GS_PROJECT, {true, false, false}, false},
-        {"2.7 projects: the organisation's default", GS_PROJECT, {true, true, false}, true},
-        {"projects with the toggle off", GS_PROJECT, {false, true, false}, false},
+        {"weights 1c, 2.7#4, data 1.4#6: a project as it is at first", GS_PROJECT, {true, false, false}, false},
+        {"weights 1c, 2.7#4: projects shall count", GS_PROJECT, {true, true, false}, true},
+        {"weights 1c: projects shall count, but no newly aligned goals", GS_PROJECT, {false, true, false}, false},
     };
 
     (void)state;
@@ -216,7 +238,7 @@ int main(void)
         cmocka_unit_test(earlier_is_by_position_then_id),
         cmocka_unit_test(shown_shares_sum_to_100),
         cmocka_unit_test(weights_from_people),
-        cmocka_unit_test(sums_above_100_are_refused),
+        cmocka_unit_test(sums_of_fixed_weights),
         cmocka_unit_test(adding_and_removing_never_moves_a_fixed_weight),
         cmocka_unit_test(newly_aligned),
     };
