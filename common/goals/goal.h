@@ -196,8 +196,8 @@ enum gs_rc gs_weights_validate(const struct gs_goal_child *children, size_t n, s
 /* The settings at the moment of aligning decide; the answer is stored on the edge and later settings do not change it.
  */
 struct gs_align_rules {
-    bool newly_aligned_contribute; /* toggle of the parent, on by default */
-    bool projects_contribute;      /* of the organisation, off by default */
+    bool newly_aligned_contribute; /* on by default */
+    bool projects_contribute;      /* they do so, too; off by default */
     bool objectives_blocked;       /* objectives never contribute; off by default */
 };
 bool gs_align_contributes(enum gs_goal_kind child, const struct gs_align_rules *rules);

@@ -138,8 +138,8 @@ ALTER TABLE organisation
     ADD green_from numeric(5, 4) NOT NULL DEFAULT 0.7, -- score ranges
     ADD amber_from numeric(5, 4) NOT NULL DEFAULT 0.4,
     ADD planning_year_month int NOT NULL DEFAULT 1 CHECK (planning_year_month BETWEEN 1 AND 12),
-    ADD aligned_contribute boolean NOT NULL DEFAULT true,   -- newly aligned objectives and key results
-    ADD projects_contribute boolean NOT NULL DEFAULT false, -- newly aligned projects
+    ADD aligned_contribute boolean NOT NULL DEFAULT true,   -- newly aligned goals contribute ...
+    ADD projects_contribute boolean NOT NULL DEFAULT false, -- ... and among them projects, too
     ADD several_parents boolean NOT NULL DEFAULT true,
     ADD create_rule create_rule NOT NULL DEFAULT 'everyone', -- who creates goals of the organisation's level
     ADD revision int NOT NULL DEFAULT 1,

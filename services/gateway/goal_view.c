@@ -10,9 +10,15 @@
 
 enum { CHILDREN_SHOWN = 500 };
 
-static const char goal_sql[] = "SELECT " GW_GOAL_JSON ", g.revision FROM goal g WHERE g.id = $1";
+/* With what the rules ask of a goal that may lag. */
+static const char goal_sql[] =
+    "SELECT " GW_GOAL_JSON
+    ", g.revision, g.metric, g.status, g.has_value, g.target_value, g.risk_value, g.applied_value, g.progress, "
+    "g.start_on - date '1970-01-01' AS start_day, g.end_on - date '1970-01-01' AS end_day, o.behind_above, "
+    "o.at_risk_above, (now() AT TIME ZONE o.time_zone)::date - date '1970-01-01' AS today FROM goal g JOIN "
+    "organisation o ON o.id = g.org_id WHERE g.id = $1";
 
-/* Lags as gs_goal_lags() has it: only goals with a straight line to follow, and not those that ended. */
+/* $2: does it lag? */
 static const char around_sql[] =
     "SELECT json_build_object('link', (SELECT json_build_object('id', l.public_id, 'connection_id', k.public_id, "
     "'connection_name', k.name, 'connector', k.connector, 'state', l.state, 'paused', coalesce(l.paused_reason, "
@@ -29,8 +35,7 @@ static const char around_sql[] =
     "CASE WHEN g.status = 'not_started' AND d.today >= g.start_on + 7 THEN 'late_start' END, "
     "CASE WHEN NOT d.ended AND d.today > g.end_on THEN 'past_due' END, "
     "CASE WHEN g.owner_id IS NULL THEN 'no_owner' END, "
-    "CASE WHEN NOT d.ended AND CASE WHEN g.metric IN ('stay_below', 'stay_above') THEN g.status = 'at_risk' ELSE "
-    "g.metric <> 'baseline' AND d.expected - g.progress > o.at_risk_above END THEN 'at_risk' END, "
+    "CASE WHEN $2::boolean THEN 'at_risk' END, "
     "CASE WHEN g.kind = 'objective' AND g.level <> 'organisation' AND d.key_results = 0 AND NOT EXISTS (SELECT FROM "
     "goal_edge e WHERE e.child_id = g.id) THEN 'stands_alone' END, "
     "CASE WHEN d.key_results > 5 THEN 'many_key_results' END, "
@@ -39,10 +44,9 @@ static const char around_sql[] =
     "p.ends_on)) THEN 'outside_period' END, "
     "CASE WHEN g.kind = 'key_result' AND EXISTS (SELECT FROM goal_edge e JOIN goal p ON p.id = e.parent_id WHERE "
     "e.child_id = g.id AND p.kind = 'objective' AND p.period_id IS DISTINCT FROM g.period_id) THEN 'other_period' END"
-    "], NULL)) FROM (SELECT t.today, g.status IN ('closed', 'postponed') AS ended, CASE WHEN t.today >= g.end_on THEN "
-    "100 WHEN t.today <= g.start_on THEN 0 ELSE 100.0 * (t.today - g.start_on) / (g.end_on - g.start_on) END AS "
-    "expected, (SELECT count(*) FROM goal_edge e WHERE e.parent_id = g.id AND (SELECT k.kind FROM goal k WHERE k.id "
-    "= e.child_id) = 'key_result') AS key_results FROM (SELECT (now() AT TIME ZONE o.time_zone)::date AS today) t) d)) "
+    "], NULL)) FROM (SELECT (now() AT TIME ZONE o.time_zone)::date AS today, g.status IN ('closed', 'postponed') AS "
+    "ended, (SELECT count(*) FROM goal_edge e WHERE e.parent_id = g.id AND (SELECT k.kind FROM goal k WHERE k.id = "
+    "e.child_id) = 'key_result') AS key_results) d)) "
     "FROM goal g JOIN organisation o ON o.id = g.org_id WHERE g.id = $1";
 
 /* The edges below the goal and, for its own share, those below its parents. A child out of the caller's sight counts
@@ -237,6 +241,29 @@ static int put_edges(struct gw_call *c, const char *goal)
     return 0;
 }
 
+static bool get_dec(const PGresult *r, const char *col, struct gs_dec *ret)
+{
+    const char *text = gs_db_get(r, 0, col);
+
+    return !gs_db_is_null(r, 0, col) && gs_dec_parse(text, strlen(text), ret, NULL) == GS_OK;
+}
+
+/* The alert that the goal is at risk, by the rules. */
+static bool lags(const PGresult *r)
+{
+    struct gs_goal g = {.has_value = gs_db_get_bool(r, 0, "has_value"),
+                        .start_day = (int32_t)gs_db_get_int(r, 0, "start_day"),
+                        .end_day = (int32_t)gs_db_get_int(r, 0, "end_day")};
+    struct gs_goal_rules rules = {.today = (int32_t)gs_db_get_int(r, 0, "today")};
+
+    read_words(&g, gs_db_get(r, 0, "metric"), gs_db_get(r, 0, "status"));
+    g.has_target = get_dec(r, "target_value", &g.target);
+    g.has_risk = get_dec(r, "risk_value", &g.risk);
+    g.has_applied = get_dec(r, "applied_value", &g.applied_value);
+    return get_dec(r, "progress", &g.progress) && get_dec(r, "behind_above", &rules.behind_above) &&
+           get_dec(r, "at_risk_above", &rules.at_risk_above) && gs_goal_lags(&g, &rules);
+}
+
 int gw_goal_show(struct gw_call *c, int status, const char *goal)
 {
     GS_AUTO_RESULT r = gw_query(c, goal_sql, GS_WITH(goal));
@@ -247,7 +274,7 @@ int gw_goal_show(struct gw_call *c, int status, const char *goal)
         return gw_status(c);
     if (PQntuples(r) == 0)
         return gw_not_found(c, "goal");
-    GS_AUTO_RESULT around = gw_query(c, around_sql, GS_WITH(goal));
+    GS_AUTO_RESULT around = gw_query(c, around_sql, GS_WITH(goal, lags(r) ? "true" : "false"));
     if (!around)
         return gw_status(c);
     gs_buf_clear(gw_out(c));

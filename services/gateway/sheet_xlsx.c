@@ -2,6 +2,7 @@
 #include "services/gateway/sheet.h"
 
 #include "common/auto.h"
+#include "common/goals/goal.h"
 #include "common/mem.h"
 #include "common/str.h"
 
@@ -397,6 +398,19 @@ static bool plain_text(double value, char dst[40])
     return true;
 }
 
+static bool percent_text(double value, char dst[GS_DEC_TEXT + 1])
+{
+    struct gs_dec cell, percent;
+    size_t len;
+
+    if (!plain_text(value, dst) || gs_dec_parse(dst, strlen(dst), &cell, NULL) != GS_OK ||
+        !gs_percent_cell(cell, &percent))
+        return false;
+    len = gs_dec_format(percent, dst);
+    snprintf(dst + len, 2, "%%");
+    return true;
+}
+
 static void put_text(struct xlsx *x, const char *text, size_t len)
 {
     enum gs_rc rc = gw_sheet_put(x->sheet, x->row, x->col, text, len, x->err);
@@ -410,7 +424,7 @@ static void put_text(struct xlsx *x, const char *text, size_t len)
 static void put_number(struct xlsx *x)
 {
     const char *text = gs_buf_str(&x->value);
-    char shown[42], *end;
+    char shown[GS_DEC_TEXT + 1], *end;
     double value = strtod(text, &end);
     bool fits;
 
@@ -419,10 +433,8 @@ static void put_number(struct xlsx *x)
         return;
     }
     fits = x->format == DAY       ? day_text(x, value, shown)
-           : x->format == PERCENT ? plain_text(value * 100, shown)
+           : x->format == PERCENT ? percent_text(value, shown)
                                   : plain_text(value, shown);
-    if (fits && x->format == PERCENT)
-        snprintf(shown + strlen(shown), 2, "%%");
     put_text(x, fits ? shown : text, fits ? strlen(shown) : x->value.len);
 }
 

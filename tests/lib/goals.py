@@ -73,6 +73,16 @@ class World:
         for column, value in columns.items():
             self.gateway.fleet.sql(f"UPDATE organisation SET {column} = %s WHERE id = %s", value, self.org.row)
 
+    def at_noon(self):
+        """Lets it be about noon where the organisation is: no day ends in the middle of a test."""
+        hour = self.gateway.fleet.one("SELECT extract(hour FROM now() AT TIME ZONE 'UTC')::int")
+        self.setting(time_zone=f"Etc/GMT{hour - 12:+d}")  # such names count from Greenwich to the west
+
+    def day(self, offset=0):
+        """So many days from the organisation's today, as 2026-10-01."""
+        return self.gateway.fleet.one("SELECT ((now() AT TIME ZONE time_zone)::date + %s)::text FROM organisation WHERE id = %s", offset,
+                                      self.org.row)
+
     def row_of(self, goal):
         return self.gateway.fleet.one("SELECT id FROM goal WHERE public_id = %s", goal)
 

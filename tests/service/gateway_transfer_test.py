@@ -348,6 +348,30 @@ def test_sheets_of_other_programs_are_read(world, tmp_path):
     assert [row[rows[0].index("Target value")] for row in rows[1:]] == [None, 0.3]
 
 
+# rule, number in a cell, how it is formatted, value of the goal
+CELLS = [
+    ("numbers 3c: 0.4 as a percentage", 0.4, "0%", "40"),
+    ("numbers 3c: 1.4 as a percentage", 1.4, "0%", "140"),
+    ("numbers 3c: -0.05 as a percentage", -0.05, "0%", "-5"),
+    ("numbers 3c: 0.285 as a percentage with decimals", 0.285, "0.00%", "28.5"),
+    ("numbers 3c, numbers 2a: 0.07 as a percentage", 0.07, "0%", "7"),
+    ("0.4 as a number", 0.4, "General", "0.4"),
+    ("0.4 as a number with decimals", 0.4, "0.00", "0.4"),
+]
+
+
+def test_cells_formatted_as_percentages(world, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["Title", "Progress"])
+    for row, (rule, number, cell_format, _) in enumerate(CELLS, 2):
+        book.active.append([rule, number])
+        book.active.cell(row, 2).number_format = cell_format
+    book.save(tmp_path / "in.xlsx")
+    report = import_csv(world, (tmp_path / "in.xlsx").read_bytes())
+    assert [world.goal(row["goal_id"])["value"] for row in report["rows"]] == [row[3] for row in CELLS]
+
+
 def test_hostile_sheets_are_refused_with_a_sentence(world):
     import io
     import zipfile

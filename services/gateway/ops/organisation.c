@@ -1,6 +1,7 @@
 /* Organisations: made, their settings, and who owns them. */
 #include "services/gateway/ops.h"
 
+#include "common/goals/score.h"
 #include "common/str.h"
 #include "services/gateway/exists.h"
 #include "services/gateway/goal.h"
@@ -124,28 +125,35 @@ static int organisation_create(struct gw_call *c)
 
 /* ---- settings ---- */
 
-/* The schema checks the same without a sentence. */
+/* As it would be; null when it has more decimals than the schema keeps. */
+static bool read_limit(const PGresult *r, const char *col, struct gs_dec *ret)
+{
+    const char *text = gs_db_get(r, 0, col);
+
+    return !gs_db_is_null(r, 0, col) && gs_dec_parse(text, strlen(text), ret, NULL) == GS_OK;
+}
+
 static int check_ranges(struct gw_call *c)
 {
+#define LIMIT(name, decimals)                                                                                          \
+    "CASE WHEN coalesce(scale((b->>'" name "')::numeric), 0) <= " decimals " THEN coalesce(b->>'" name "', o." name    \
+    "::text) END AS " name
     static const char sql[] =
-        "SELECT coalesce(b->>'behind_above', o.behind_above::text)::numeric >= coalesce(b->>'at_risk_above', "
-        "o.at_risk_above::text)::numeric OR coalesce(b->>'behind_above', o.behind_above::text)::numeric < 0 OR "
-        "coalesce(b->>'at_risk_above', o.at_risk_above::text)::numeric > 100 AS limits, "
-        "coalesce(b->>'amber_from', o.amber_from::text)::numeric >= coalesce(b->>'green_from', "
-        "o.green_from::text)::numeric OR coalesce(b->>'amber_from', o.amber_from::text)::numeric <= 0 OR "
-        "coalesce(b->>'green_from', o.green_from::text)::numeric > 1 AS scores, "
-        "greatest(scale((b->>'behind_above')::numeric), scale((b->>'at_risk_above')::numeric)) > 2 AS fine_limits, "
-        "greatest(scale((b->>'amber_from')::numeric), scale((b->>'green_from')::numeric)) > 4 AS fine_scores "
-        "FROM organisation o, (SELECT $2::jsonb AS b) x WHERE o.id = $1";
+        "SELECT " LIMIT("behind_above", "2") ", " LIMIT("at_risk_above", "2") ", " LIMIT("green_from", "4") ", " LIMIT(
+            "amber_from", "4") " FROM organisation o, (SELECT $2::jsonb AS b) x WHERE o.id = $1";
     GS_AUTO_RESULT r = gw_query(c, sql, GS_WITH(gw_item(c), gw_body_text(c, NULL)));
+    struct gs_goal_rules rules = {0};
+    struct gs_score_ranges ranges = {0};
 
     if (!r)
         return gw_status(c);
-    if (gs_db_get_bool(r, 0, "limits") || gs_db_get_bool(r, 0, "fine_limits"))
+    if (!read_limit(r, "behind_above", &rules.behind_above) || !read_limit(r, "at_risk_above", &rules.at_risk_above) ||
+        gs_goal_rules_validate(&rules, NULL) != GS_OK)
         return gw_invalid(c, "/behind_above",
                           "must be at least 0 and less than at_risk_above, which is at most 100; each with 2 decimals "
                           "at most");
-    if (gs_db_get_bool(r, 0, "scores") || gs_db_get_bool(r, 0, "fine_scores"))
+    if (!read_limit(r, "green_from", &ranges.green_from) || !read_limit(r, "amber_from", &ranges.amber_from) ||
+        gs_score_ranges_validate(&ranges, NULL) != GS_OK)
         return gw_invalid(c, "/amber_from",
                           "must be more than 0 and less than green_from, which is at most 1; each with 4 decimals at "
                           "most");

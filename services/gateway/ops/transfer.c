@@ -257,11 +257,12 @@ static const char values_sql[] =
     "'Imported' FROM s";
 static const char ended_sql[] = "UPDATE goal g SET ended_at = now(), score = (x->>'score')::numeric " MADE
                                 "WHERE g.id = u.id AND x->>'status' = $3 RETURNING g.id";
-/* From below: what is looked for above a new edge's parent, in search of a circle, is not there yet. */
+/* From below: what is looked for above a new edge's parent, in search of a circle, is not there yet. Who contributes
+ * where the document does not say is as gs_align_contributes() has it. */
 static const char edges_sql[] =
     "INSERT INTO goal_edge (parent_id, child_id, org_id, weight_hundredths, contributes, position) SELECT u.p, u.k, "
-    "o.id, u.w, coalesce(u.c, u.w IS NOT NULL OR CASE g.kind WHEN 'project' THEN o.projects_contribute ELSE "
-    "o.aligned_contribute END), u.pos FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::boolean[], $5::int[]) "
+    "o.id, u.w, coalesce(u.c, u.w IS NOT NULL OR o.aligned_contribute AND (g.kind <> 'project' OR "
+    "o.projects_contribute)), u.pos FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::boolean[], $5::int[]) "
     "WITH ORDINALITY u(p, k, w, c, pos, n) CROSS JOIN LATERAL (SELECT x.kind FROM goal x WHERE x.id = u.k OFFSET 0) g "
     "JOIN organisation o ON o.id = calling('org') ORDER BY u.n";
 
