@@ -72,6 +72,19 @@ def test_rights(cast, who, edits, checks_in, owns):
     cast.call("DELETE", f"/api/v1/goals/{child}", by=who, expect=204)
 
 
+# rule, who, may they weigh what is below the goal?
+WEIGHING = [("2.5#1: who may edit it", "holder", True), ("2.5#1: its check-in owner", "checker", True), ("2.5#1: a member of its team", "crew", False),
+            ("2.5#1: anybody else", "anybody", False)]
+
+
+@pytest.mark.parametrize("rule, who, may", WEIGHING, ids=[row[0] for row in WEIGHING])
+def test_who_weighs(cast, rule, who, may):
+    child = cast.create("Weighed", parents=[cast.subject])
+    cast.call("PUT", f"/api/v1/goals/{cast.subject}/weights", {"children": [{"goal_id": child, "weight": "5"}]}, who, 200 if may else 403)
+    cast.call("POST", f"/api/v1/goals/{cast.subject}/weights/reset", None, who, 200 if may else 403)
+    cast.call("DELETE", f"/api/v1/goals/{child}", expect=204)
+
+
 def test_an_archived_team_gives_no_rights(world):
     world.person("captain")
     crew = team(world, "Crew", captain=True)
@@ -230,8 +243,11 @@ def test_roll_up_through_a_diamond_counts_each_goal_once(world):
     leaf = world.create(kind="key_result", parents=sides)
     before = world.goal(top)["version"]
     world.check_in(leaf, 30)
-    assert world.state(top)[0] == "30.0000"
-    assert world.goal(top)["version"] == before + 1
+    for rule, there, expected in [
+            ("2.7#1: in full below each side", [world.state(side)[0] for side in sides], ["30.0000"] * 2),
+            ("2.7#2: after both sides", world.state(top)[0], "30.0000"),
+            ("2.7#2: once", world.goal(top)["version"], before + 1)]:
+        assert there == expected, rule
     world.call("DELETE", f"/api/v1/goals/{leaf}/parents/{sides[0]}", expect=204)
     assert world.state(top)[0] == "15.0000"
 
@@ -427,30 +443,37 @@ def test_a_task_is_ticked_off_by_who_checks_in(world):
 
 # ---- check-ins
 
-def test_the_latest_check_in_that_remains_applies(world):
+EDIT, REMOVE = "PATCH", "DELETE"
+# Of a goal expected at 100 with check-ins of 100 (behind, by hand), of 40, and of a note: rule, what is done to them, by name and in
+# this order; then its progress and status, and whether the status is by hand
+LEFT = [
+    ("automatic 2a: the latest number is edited", [(EDIT, "second", {"value": "50"})], ("50.0000", "at_risk"), False),
+    ("automatic 2a: an older number is edited", [(EDIT, "first", {"value": "90"})], ("40.0000", "at_risk"), False),
+    ("automatic 2a: a note is edited", [(EDIT, "note", {"note": "other"})], ("40.0000", "at_risk"), False),
+    ("automatic 2a: a status is added to the latest", [(EDIT, "note", {"status": "on_track"})], ("40.0000", "on_track"), True),
+    ("automatic 2a: the note is removed", [(REMOVE, "note", None)], ("40.0000", "at_risk"), False),
+    ("automatic 2a: the latest number is removed, a note is left", [(REMOVE, "second", None)], ("100.0000", "on_track"), False),
+    ("automatic 2a: the first is left, with its status", [(REMOVE, "second", None), (REMOVE, "note", None)], ("100.0000", "behind"), True),
+    ("automatic 2a: the first is left, and its status taken from it",
+     [(REMOVE, "second", None), (REMOVE, "note", None), (EDIT, "first", {"status": None})], ("100.0000", "on_track"), False),
+    ("automatic 2a: none is left", [(REMOVE, "first", None), (REMOVE, "note", None), (REMOVE, "second", None)], ("0.0000", "not_started"), False),
+]
+
+
+@pytest.mark.parametrize("rule, deeds, state, by_hand", LEFT, ids=[row[0] for row in LEFT])
+def test_the_latest_check_in_that_remains_applies(world, rule, deeds, state, by_hand):
     parent = world.create(**PARENT)
     goal = world.create(kind="key_result", parents=[parent], **PAST)
-    first = world.check_in(goal, 100, status="behind").json["id"]
-    second = world.check_in(goal, 40).json["id"]
-    note = world.check_in(goal, note="no number").json["id"]
-    edit = lambda which, **body: world.call("PATCH", f"/api/v1/check-ins/{which}", body, expect=200).json  # noqa: E731
-    remove = lambda which: world.call("DELETE", f"/api/v1/check-ins/{which}", expect=204)  # noqa: E731
-    assert edit(second, value="50")["edited_at"]
-    assert world.state(goal) == ("50.0000", "at_risk", "50") and world.state(parent)[0] == "50.0000"
-    remove(note)
-    assert world.state(goal) == ("50.0000", "at_risk", "50")
-    edit(first, value="90")  # not the latest
-    assert world.state(goal)[2] == "50"
-    remove(second)
-    assert world.state(goal) == ("90.0000", "behind", "90") and world.state(parent)[0] == "90.0000"
-    edit(first, status=None)
-    assert world.state(goal)[1] == "behind"  # derived now
-    assert not world.goal(goal)["status_by_hand"]
-    remove(first)
-    assert world.state(goal) == ("0.0000", "not_started", None) and world.state(parent)[0] == "0.0000"
-    kinds = [i["kind"] for i in world.feed(goal) if i["type"] == "activity"]
-    assert (kinds.count("check_in_edited"), kinds.count("check_in_removed")) == (3, 3)
-    assert [i for i in world.feed(goal) if i["type"] == "check_in"] == []
+    made = {"first": world.check_in(goal, 100, status="behind"), "second": world.check_in(goal, 40), "note": world.check_in(goal, note="no number")}
+    for method, name, change in deeds:
+        world.call(method, f"/api/v1/check-ins/{made[name].json['id']}", change, expect=200 if change else 204)
+    assert world.state(goal)[:2] == state and world.goal(goal)["status_by_hand"] == by_hand
+    assert world.state(parent)[0] == state[0]  # what stands above follows
+    said = [i["kind"] for i in world.feed(goal) if i["type"] == "activity" and i["kind"].startswith("check_in")]
+    assert sorted(said) == sorted("check_in_edited" if method == EDIT else "check_in_removed" for method, *_ in deeds)
+    left = [i["check_in"] for i in world.feed(goal) if i["type"] == "check_in"]
+    assert {c["id"] for c in left} == {made[n].json["id"] for n in made} - {made[n].json["id"] for m, n, _ in deeds if m == REMOVE}
+    assert {c["id"] for c in left if c["edited_at"]} == {made[n].json["id"] for m, n, _ in deeds if m == EDIT}
 
 
 def test_check_ins_on_an_automatic_goal_when_one_goes(world):

@@ -466,6 +466,26 @@ def test_a_status_by_hand_holds_until_the_next_check_in(world, rule, steps):
         assert (world.state(goal)[1], world.goal(goal)["status_by_hand"]) == shown
 
 
+# rule, another mode of a manual goal with check-ins, values below it, its state then
+MODES = [
+    ("2.6#6: a source, which was not asked yet", "data_source", [], ("40.0000", "at_risk", "40")),
+    ("2.6#6: rolling up", "roll_up", [70, 90], ("80.0000", "behind", "80")),
+    ("2.6#6: rolling up nothing", "roll_up", [], ("0.0000", "not_started", None)),
+]
+
+
+@pytest.mark.parametrize("rule, mode, values, state", MODES, ids=[row[0] for row in MODES])
+def test_another_mode_keeps_the_check_ins(world, rule, mode, values, state):
+    goal = world.create(**PAST)
+    for value in (30, 40):
+        world.check_in(goal, value)
+    for value in values:
+        world.check_in(world.create(kind="key_result", parents=[goal]), value)
+    world.edit(goal, mode=mode)
+    assert world.state(goal) == state
+    assert [i["check_in"]["value"] for i in world.feed(goal) if i["type"] == "check_in"] == ["40", "30"]
+
+
 # rule, metric, status
 NO_STATUS = [
     ("progress 3b: a baseline on track", "baseline", "on_track"), ("progress 3b: a baseline at risk", "baseline", "at_risk"),

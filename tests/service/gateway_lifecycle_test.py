@@ -74,16 +74,22 @@ def world(gateway):
     return Ending(gateway)
 
 
+def check(*rows):
+    """Each with the rule it shows, what is there, and what should be."""
+    for rule, there, expected in rows:
+        assert there == expected, rule
+
+
 # ---- scoring
 
 SUGGESTED = [
-    ("shown progress / 100", {}, "37.5", "0.375"),
-    ("clamped above", {}, "140", "1"),
-    ("clamped below", {}, "-5", "0"),
-    ("no value", {}, None, "0"),
-    ("of a metric", {"metric": "decrease", "start": "3", "target": "0"}, "1", "0.666666666666666667"),
-    ("a control metric", {"metric": "stay_below", "target": "5"}, "4", "1"),
-    ("a baseline has no progress", {"metric": "baseline"}, "4", None),
+    ("scoring 1a, 2.4#14: 37.5 %", {}, "37.5", "0.375"),
+    ("scoring 1a: 140 is shown as 100", {}, "140", "1"),
+    ("scoring 1a: -5 is shown as 0", {}, "-5", "0"),
+    ("scoring 1a: no value", {}, None, "0"),
+    ("scoring 1a: a decrease", {"metric": "decrease", "start": "3", "target": "0"}, "1", "0.666666666666666667"),
+    ("scoring 1a: a control metric", {"metric": "stay_below", "target": "5"}, "4", "1"),
+    ("scoring 1a, progress 3a: a baseline has none", {"metric": "baseline"}, "4", None),
 ]
 
 
@@ -96,25 +102,39 @@ def test_the_suggested_score(world, rule, definition, value, score):
     assert (world.score(goal)["score"], world.score(goal)["by_hand"]) == (score, False)
 
 
-COLOURS = [("0.7", "green"), ("0.699999999999999999", "amber"), ("0.4", "amber"), ("0.399999999999999999", "red"), ("0", "red"), ("1", "green")]
+# rule, score, the organisation's ranges (None: as they are at first), colour
+COLOURS = [
+    ("scoring 1c: on 0.7", "0.7", None, "green"),
+    ("scoring 1c, numbers 2b: below 0.7 by the last decimal", "0.699999999999999999", None, "amber"),
+    ("scoring 1c: on 0.4", "0.4", None, "amber"),
+    ("scoring 1c, numbers 2b: below 0.4 by the last decimal", "0.399999999999999999", None, "red"),
+    ("scoring 1c: nothing", "0", None, "red"),
+    ("scoring 1c: all", "1", None, "green"),
+    ("scoring 1e: below another green", "0.8", ("0.9", "0.6"), "amber"),
+    ("scoring 1e: below another amber", "0.5", ("0.9", "0.6"), "red"),
+]
 
 
-@pytest.mark.parametrize("score, colour", COLOURS)
-def test_colours_are_told_before_rounding(world, score, colour):
+@pytest.mark.parametrize("rule, score, ranges, colour", COLOURS, ids=[row[0] for row in COLOURS])
+def test_colours_are_told_before_rounding(world, rule, score, ranges, colour):
+    if ranges:
+        world.setting(green_from=ranges[0], amber_from=ranges[1])
     goal = world.create()
     assert world.close(goal, score=score)["score"] == score
-    assert (world.score(goal)["colour"], world.score(goal)["by_hand"]) == (colour, True)
+    shown = world.score(goal)
+    assert (shown["colour"], shown["by_hand"], (shown["green_from"], shown["amber_from"])) == (colour, True, ranges or ("0.7", "0.4"))
 
 
-def test_ranges_are_the_organisations(world):
-    world.setting(green_from=0.9, amber_from=0.6)
-    goal = world.create()
-    world.close(goal, score="0.8")
-    assert [world.score(goal)[k] for k in ("colour", "green_from", "amber_from")] == ["amber", "0.9", "0.6"]
+# rule, aspirational?, score, carries the hint?
+EASY = [
+    ("scoring 1d: aspirational, all", True, "1", True),
+    ("scoring 1d, numbers 2b: aspirational, almost all", True, "0.999999999999999999", False),
+    ("scoring 1d: committed, all", False, "1", False),
+]
 
 
-@pytest.mark.parametrize("aspirational, score, easy", [(True, "1", True), (True, "0.999999", False), (False, "1", False)])
-def test_an_aspirational_goal_at_1_carries_a_hint(world, aspirational, score, easy):
+@pytest.mark.parametrize("rule, aspirational, score, easy", EASY, ids=[row[0] for row in EASY])
+def test_an_aspirational_goal_at_1_carries_a_hint(world, rule, aspirational, score, easy):
     goal = world.create(aspirational=aspirational)
     world.close(goal, score=score)
     assert world.score(goal)["too_easy"] is easy
@@ -129,23 +149,60 @@ def test_a_score_is_from_0_to_1(world, score):
     assert world.set_score(goal, score, 422)["errors"][0]["pointer"] == "/score"
 
 
-def test_an_objective_scores_itself_by_the_mean_of_completion(world):
-    """Once all its key results are scored that are not postponed; baselines aside; not by their scores."""
-    objective = world.create()
-    a, b, c = (world.key_result(objective, value) for value in (30, 60, 90))
-    world.key_result(objective, 5, metric="baseline")
-    world.create(kind="objective", parents=[objective])  # nor other objectives
-    world.close(a, score="1")
-    world.close(b)
-    assert world.goal(objective)["score"] is None
-    world.close(c)
-    assert world.goal(objective)["score"] == "0.6"
-    assert (world.goal(objective)["status"], world.score(objective)["by_hand"]) == ("not_started", False)
-    assert "scored" in world.kinds(objective)
-    world.act("reopen", b)
-    assert (world.goal(b)["score"], world.goal(objective)["score"]) == (None, None)
-    world.close(b, value="0")
-    assert world.goal(objective)["score"] == "0.4"
+def goals_to_score(world):
+    """An objective with key results at 30, 60 and 90, and what does not count towards its score."""
+    objective = world.create("Objective", owner_ids=[world.people["owner"]])
+    made = {"objective": objective, "baseline": world.key_result(objective, 5, metric="baseline")}
+    world.create(kind="objective", parents=[objective])
+    world.create(kind="project", parents=[objective])
+    return {**made, **{name: world.key_result(objective, value, title=name, metric="reach", target="100")
+                       for name, value in (("a", 30), ("b", 60), ("c", 90))}}
+
+
+# rule, which key results are closed at first, what then happens, the objective's score before and after
+SELF_SCORES = [
+    ("scoring 1b: the last one is closed", "ab", lambda w, g: w.close(g["c"]), None, "0.6"),
+    ("scoring 1b: by completion, not by their scores", "ab", lambda w, g: w.close(g["c"], score="1"), None, "0.6"),
+    ("scoring 1b: the last one is postponed", "ab", lambda w, g: postpone(w, g["c"]), None, "0.45"),
+    ("scoring 1b: the last one is deleted", "ab", lambda w, g: w.call("DELETE", f"/api/v1/goals/{g['c']}", expect=204), None, "0.45"),
+    ("scoring 1b: the last one is aligned no more", "ab",
+     lambda w, g: w.call("DELETE", f"/api/v1/goals/{g['c']}/parents/{g['objective']}", expect=204), None, "0.45"),
+    ("scoring 1b: the last one becomes a baseline", "ab", lambda w, g: w.edit(g["c"], metric="baseline", target=None), None, "0.45"),
+    ("scoring 1b: the last one becomes an objective", "ab", lambda w, g: w.edit(g["c"], kind="objective"), None, "0.45"),
+    ("scoring 1b: what is below the last one is postponed, and it so, too", "ab", lambda w, g: (
+        w.edit(g["c"], metric="percent", target=None, mode="roll_up"), postpone(w, w.key_result(g["c"], 5))), None, "0.45"),
+    ("scoring 1b: one is reopened", "abc", lambda w, g: w.act("reopen", g["b"]), "0.6", None),
+    ("scoring 1b: one is reopened, and closed with another value", "abc",
+     lambda w, g: (w.act("reopen", g["b"]), w.close(g["b"], value="0")), "0.6", "0.4"),
+    ("scoring 1b: one more is made", "abc", lambda w, g: w.key_result(g["objective"]), "0.6", None),
+    ("scoring 1b: one more is aligned", "abc",
+     lambda w, g: w.call("POST", f"/api/v1/goals/{w.key_result(None)}/parents", {"parent_id": g["objective"]}, expect=201), "0.6", None),
+    ("scoring 1b, automatic 3a: the target of one is edited", "abc", lambda w, g: w.edit(g["a"], target="50"), "0.6", "0.7"),
+    ("scoring 1b: an objective below is closed", "ab", lambda w, g: w.close(w.create(parents=[g["objective"]])), None, None),
+]
+
+
+@pytest.mark.parametrize("rule, closed, deed, before, after", SELF_SCORES, ids=[row[0] for row in SELF_SCORES])
+def test_an_objective_scores_itself(world, rule, closed, deed, before, after):
+    goals = goals_to_score(world)
+    for name in closed:
+        world.close(goals[name])
+    assert world.goal(goals["objective"])["score"] == before
+    deed(world, goals)
+    objective = world.goal(goals["objective"])
+    assert (objective["score"], objective["status"], world.score(goals["objective"])["by_hand"]) == (after, "not_started", False)
+    assert ("scored" in world.kinds(goals["objective"])) == (before is not None or after is not None)
+
+
+def test_imported_key_results_let_their_objective_score_itself(world):
+    """Nobody says what an open objective's score was: it follows from below."""
+    goals = goals_to_score(world)
+    for name in "abc":
+        world.close(goals[name])
+    document = world.call("GET", f"/api/v1/organisations/{world.org}/goal-graph", expect=200).json
+    made = world.call("POST", f"/api/v1/organisations/{world.org}/goal-graph", document, expect=200).json
+    copies = {old["ref"]: new["id"] for old, new in zip(document["goals"], made["goals"])}
+    assert world.goal(copies[goals["objective"]])["score"] == "0.6"
 
 
 def test_a_score_by_hand_stays_until_it_is_taken_back(world):
@@ -165,8 +222,15 @@ def test_a_score_by_hand_stays_until_it_is_taken_back(world):
 
 # ---- closing
 
-@pytest.mark.parametrize("value, offer", [("0.000000000000000001", "close"), ("0", "postpone"), ("-3", "postpone"), (None, "postpone"), ("140", "close")])
-def test_close_is_offered_above_0_progress(world, value, offer):
+# rule, value in percent, what is offered
+OFFERS = [
+    ("scoring 2a: the least above 0", "0.000000000000000001", "close"), ("scoring 2a, 2.9#2: 0", "0", "postpone"),
+    ("scoring 2a: below 0", "-3", "postpone"), ("scoring 2a: without a value", None, "postpone"), ("scoring 2a: more than all", "140", "close"),
+]
+
+
+@pytest.mark.parametrize("rule, value, offer", OFFERS, ids=[row[0] for row in OFFERS])
+def test_close_is_offered_above_0_progress(world, rule, value, offer):
     assert world.offer(world.key_result(None, value))["offer"] == offer
 
 
@@ -177,17 +241,18 @@ def test_open_key_results_are_listed_and_close_by_a_flag(world):
     done = world.key_result(objective, 50, title="Done")
     world.create(kind="project", parents=[objective], title="Build")
     world.close(done)
-    assert [k["title"] for k in world.offer(objective)["open_key_results"]] == ["Ask", "Tell", "Deep"]
-    refused = world.close(objective, expect=409)
-    assert all(f'"{title}"' in refused["detail"] for title in ("Ask", "Tell", "Deep")) and "Done" not in refused["detail"]
-    assert world.goal(a)["status"] != "closed"
+    listed = [k["title"] for k in world.offer(objective)["open_key_results"]]
+    refused = world.close(objective, expect=409)["detail"]
+    check(("scoring 2b: open ones, and one below", listed, ["Ask", "Tell", "Deep"]),
+          ("scoring 2b: by name", [f'"{title}"' in refused for title in (*listed, "Done", "Build")], [True] * 3 + [False] * 2),
+          ("scoring 2b: nothing is closed meanwhile", [world.goal(g)["status"] == "closed" for g in (objective, a, b, below)], [False] * 4))
     noted = [world.notes(g) for g in (objective, a, below, done)]
     closed = world.close(objective, cascade=True, note="Over and done")
-    assert (closed["status"], closed["ended_note"], closed["status_by_hand"]) == ("closed", "Over and done", True)
+    check(("scoring 2c: the objective", (closed["status"], closed["ended_note"], closed["status_by_hand"]), ("closed", "Over and done", True)),
+          ("scoring 2c: its key results, and one below", [world.goal(g)["status"] for g in (a, b, below)], ["closed"] * 3),
+          ("scoring 2c, scoring 1a: each with its score", [world.goal(g)["score"] for g in (a, b, below)], ["0.4", "0.8", "0.1"]),
+          ("scoring 2c, scoring 1b: the objective with the mean of its own three", closed["score"], "0.566666666666666667"))
     assert closed["ended_at"] is not None
-    assert [world.goal(g)["status"] for g in (a, b, below)] == ["closed"] * 3
-    assert [world.goal(g)["score"] for g in (a, b, below)] == ["0.4", "0.8", "0.1"]
-    assert closed["score"] == "0.566666666666666667"  # the mean of its own three
     assert {"closed", "status_changed"} <= set(world.kinds(below))
     assert [world.notes(g) for g in (objective, a, below, done)] == [n + 1 for n in noted[:3]] + noted[3:]
 
@@ -206,14 +271,16 @@ def test_closed_by_hand_freezes_the_value(world):
     child = world.key_result(goal, 40)
     other = world.key_result(None, 10)
     closed = world.close(goal, value="70", cascade=True)
-    assert (closed["value"], closed["progress"], closed["override"]) == ("70", "70.0000", "one_off")
-    assert [i["check_in"]["value"] for i in world.feed(goal) if i["type"] == "check_in"] == ["70"]
+    final = [i["check_in"]["value"] for i in world.feed(goal) if i["type"] == "check_in"]
     world.act("reopen", child)
     world.check_in(child, 90)
-    assert (world.state(goal), world.goal(goal)["automatic_value"]) == (("70.0000", "closed", "70"), "90")
-    assert world.state(parent)[0] == "70.0000"  # a closed child counts with its final value
-    assert "reopen it first" in world.check_in(goal, 5, expect=422).json["detail"]
-    assert "reopen it first" in world.close(goal, expect=409)["detail"]
+    check(("scoring 2d: the final value is checked in", (closed["value"], closed["progress"], closed["override"]), ("70", "70.0000", "one_off")),
+          ("scoring 2d: the feed has it", final, ["70"]),
+          ("scoring 2d: it stands still", world.state(goal), ("70.0000", "closed", "70")),
+          ("automatic 1a, scoring 2d: what it would be goes on", world.goal(goal)["automatic_value"], "90"),
+          ("weights 4a: above it counts as it was", world.state(parent)[0], "70.0000"),
+          ("scoring 2d: no check-in", "reopen it first" in world.check_in(goal, 5, expect=422).json["detail"], True),
+          ("scoring 2d: not once more", "reopen it first" in world.close(goal, expect=409)["detail"], True))
     world.close(other)
     world.call("POST", f"/api/v1/goals/{other}/check-ins", {"value": "1"}, expect=422)
 
@@ -224,18 +291,18 @@ def test_a_closed_goals_link_stops_and_goes_on_with_it(world):
     world.link(second)
     assert world.asked(batch) == (2, True)
     link = world.close(first)["link"]
-    assert (link["state"], link["paused"]) == ("paused", "the goal is closed")
-    assert world.asked(batch) == (1, True)
+    check(("scoring 2d: the link says why it stopped", (link["state"], link["paused"]), ("paused", "the goal is closed")),
+          ("scoring 2d: the source is not asked for it", world.asked(batch), (1, True)))
     path = f"/api/v1/links/{link['id']}"
     world.call("PATCH", f"/api/v1/links/{world.goal(second)['link']['id']}", {"state": "paused", "paused_reason": "wait"}, expect=200)
     assert world.asked(batch) == (0, False)
     assert "reopen it first" in world.call("PATCH", path, {"state": "active"}, expect=409).json["detail"]
     assert "Reopen the goal" in world.call("GET", path, expect=200).json["advice"]
-    assert world.act("reopen", first)["link"]["state"] == "active"
-    assert world.asked(batch) == (1, True)
-    assert world.call("GET", path, expect=200).json["sync_requested_at"] is not None
+    check(("scoring 3a: reopened, the link goes on", world.act("reopen", first)["link"]["state"], "active"),
+          ("scoring 3a: the source is asked again", world.asked(batch), (1, True)),
+          ("scoring 3a: at once", world.call("GET", path, expect=200).json["sync_requested_at"] is not None, True))
     world.close(second)
-    assert world.act("reopen", second)["link"]["paused"] == "wait"  # a person's pause is a person's to end
+    check(("scoring 3a: but a person's pause is a person's to end", world.act("reopen", second)["link"]["paused"], "wait"))
     actions = [i["action"] for i in world.gateway.pages(f"/api/v1/organisations/{world.org}/audit", world.token)]
     assert [a for a in actions if a.startswith("link.")] == ["link.resumed", "link.paused", "link.paused"]
 
@@ -278,30 +345,87 @@ def test_a_reopened_goal_has_what_was_stored(world):
     world.check_in(parent, 90, sticky=True)
     world.close(parent, cascade=True, note="Done")
     reopened = world.act("reopen", parent)
-    assert (reopened["status"], reopened["value"], reopened["automatic_value"], reopened["override"]) == ("reopened", "90", "40", "sticky")
-    assert (reopened["ended_at"], reopened["ended_note"], reopened["score"]) == (None, None, "0.4")  # its key results are scored
-    assert world.state(child)[1] == "closed"
+    check(("scoring 3a: its numbers", (reopened["status"], reopened["value"], reopened["automatic_value"]), ("reopened", "90", "40")),
+          ("scoring 3a: its override", reopened["override"], "sticky"),
+          ("scoring 3a: it has not ended", (reopened["ended_at"], reopened["ended_note"]), (None, None)),
+          ("scoring 1b: its key results are scored still", reopened["score"], "0.4"),
+          ("scoring 3a: they stay closed", world.state(child)[1], "closed"))
     assert "only a closed or postponed one" in world.act("reopen", parent, 422)["detail"]
     assert "reopened" in world.kinds(parent)
     world.act("reopen", child)
+    world.check_in(child, 40)
+    check(("status 6b: the same automatic value", world.state(parent)[1:], ("reopened", "90")))
     world.check_in(child, 41)
-    assert world.state(parent)[1:] == ("behind", "90")  # until a changed automatic value
+    check(("status 6b, automatic 1d: another automatic value, under an override", world.state(parent)[1:], ("behind", "90")))
 
 
-def test_a_baseline_goes_back_to_in_progress(world):
-    goal = world.key_result(None, 4, metric="baseline")
+# rule, what happens to a goal with check-ins of 100 and 40 that was closed and reopened, its status and value; 100 is expected
+REOPENED = [
+    ("status 6b: nothing", lambda w, g, check_ins: None, ("reopened", "40")),
+    ("status 6b: a check-in", lambda w, g, check_ins: w.check_in(g, 40), ("at_risk", "40")),
+    ("status 6b: a check-in of a note", lambda w, g, check_ins: w.check_in(g, note="Again"), ("at_risk", "40")),
+    ("status 6b: an edited metric", lambda w, g, check_ins: w.edit(g, target="50"), ("reopened", "40")),
+    ("status 6b, automatic 2a: an older check-in is edited", lambda w, g, check_ins: w.call(
+        "PATCH", f"/api/v1/check-ins/{check_ins[1]}", {"value": "60"}, expect=200), ("reopened", "60")),
+    ("status 6b, automatic 2a: an older check-in is removed", lambda w, g, check_ins: w.call(
+        "DELETE", f"/api/v1/check-ins/{check_ins[1]}", expect=204), ("reopened", "100")),
+]
+
+
+@pytest.mark.parametrize("rule, deed, state", REOPENED, ids=[row[0] for row in REOPENED])
+def test_how_long_a_goal_is_reopened(world, rule, deed, state):
+    goal = world.create(kind="key_result", metric="reach", target="100", **PAST)
+    check_ins = [world.check_in(goal, value).json["id"] for value in (100, 40)]
     world.close(goal)
-    assert world.act("reopen", goal)["status"] == "in_progress"
+    world.act("reopen", goal)
+    deed(world, goal, check_ins)
+    assert world.state(goal)[1:] == state
 
 
-def test_all_closed_children_close_their_parent_until_one_is_reopened(world):
+# rule, value of a baseline, its status once it is reopened
+BASELINES = [("progress 3b: with a value", 4, "in_progress"), ("progress 3b: without a value", None, "not_started")]
+
+
+@pytest.mark.parametrize("rule, value, status", BASELINES, ids=[row[0] for row in BASELINES])
+def test_a_baseline_is_never_reopened(world, rule, value, status):
+    goal = world.key_result(None, value, metric="baseline")
+    world.close(goal)
+    assert world.act("reopen", goal)["status"] == status
+
+
+# rule, status mode, what becomes of three children with 100, 100 and none, the parent's status; 100 is expected of it
+ENDS = [
+    ("status 3b: all closed", "progress", "ccc", "closed"),
+    ("status 3a: all postponed", "progress", "ppp", "postponed"),
+    ("status 3c: closed and postponed", "progress", "cpp", "closed"),
+    ("status 3b, status 3d: one is reopened", "progress", "ccr", "at_risk"),
+    ("status 3d: closed and open", "progress", "cc-", "at_risk"),
+    ("status 3d: postponed and open ones that are done", "progress", "--p", "on_track"),
+    ("status 4b: all closed", "key_results", "ccc", "closed"),
+    ("status 4b: all postponed", "key_results", "ppp", "postponed"),
+    ("status 4b: all reopened", "key_results", "rrr", "reopened"),
+    ("status 3c: closed and postponed", "key_results", "cpp", "closed"),
+    ("status 4c: closed and not started", "key_results", "cc-", "at_risk"),
+    ("status 4d: closed, not started, postponed", "key_results", "cp-", "not_started"),
+    ("status 4e: reopened and not started", "key_results", "rr-", "not_started"),
+    ("status 4f: reopened and closed", "key_results", "rcc", "reopened"),
+    ("status 4f: reopened and postponed", "key_results", "rpp", "reopened"),
+]
+
+
+@pytest.mark.parametrize("rule, mode, ends, status", ENDS, ids=[f"{row[0]} ({row[1]})" for row in ENDS])
+def test_what_ends_below_tells_the_status_above(world, rule, mode, ends, status):
+    world.setting(status_mode=mode)
     parent = world.create(**PARENT)
-    a, b = world.key_result(parent, 100), world.key_result(parent, 100)
-    world.close(a)
-    world.close(b)
-    assert (world.state(parent)[1], world.goal(parent)["status_by_hand"]) == ("closed", False)
-    world.act("reopen", a)
-    assert world.state(parent)[1] == "on_track"
+    for value, end in zip((100, 100, None), ends):
+        child = world.key_result(parent, value, **PAST)
+        if end in "cr":
+            world.close(child)
+        if end == "r":
+            world.act("reopen", child)
+        if end == "p":
+            postpone(world, child)
+    assert (world.state(parent)[1], world.goal(parent)["status_by_hand"]) == (status, False)
 
 
 # ---- rights
@@ -335,19 +459,19 @@ def copy_of(answer, goal):
 
 # rule, definition, value, body, copy: metric, start, target, value, progress
 COURSES = [
-    ("an increase starts at the current value", {"metric": "increase", "start": "5", "target": "20"}, "12", {}, ("increase", "12", "20", None, "0.0000")),
-    ("a decrease too", {"metric": "decrease", "start": "9", "target": "1"}, "4", {}, ("decrease", "4", "1", None, "0.0000")),
-    ("without a value: at its start", {"metric": "increase", "start": "5", "target": "20"}, None, {}, ("increase", "5", "20", None, "0.0000")),
-    ("a reach becomes an increase", {"metric": "reach", "target": "20"}, "12", {}, ("increase", "12", "20", None, "0.0000")),
-    ("a reach below 0 becomes a decrease", {"metric": "reach", "target": "-20"}, "-12", {}, ("decrease", "-12", "-20", None, "0.0000")),
-    ("a reach at 0 stays a reach", {"metric": "reach", "target": "20"}, "0", {}, ("reach", None, "20", None, "0.0000")),
-    ("a control copy has no value yet", {"metric": "stay_below", "target": "5", "risk": "8"}, "4", {}, ("stay_below", None, "5", None, "0.0000")),
-    ("a percent copy starts at 0", {}, "40", {}, ("percent", None, None, None, "0.0000")),
-    ("a baseline has no value", {"metric": "baseline"}, "40", {}, ("baseline", None, None, None, "0.0000")),
-    ("keep progress keeps value and start", {"metric": "increase", "start": "5", "target": "20"}, "8", {"keep_progress": True},
+    ("scoring 5a: an increase", {"metric": "increase", "start": "5", "target": "20"}, "12", {}, ("increase", "12", "20", None, "0.0000")),
+    ("scoring 5a: a decrease", {"metric": "decrease", "start": "9", "target": "1"}, "4", {}, ("decrease", "4", "1", None, "0.0000")),
+    ("scoring 5a: an increase without a value", {"metric": "increase", "start": "5", "target": "20"}, None, {}, ("increase", "5", "20", None, "0.0000")),
+    ("scoring 5b: a reach", {"metric": "reach", "target": "20"}, "12", {}, ("increase", "12", "20", None, "0.0000")),
+    ("scoring 5b: a reach below 0", {"metric": "reach", "target": "-20"}, "-12", {}, ("decrease", "-12", "-20", None, "0.0000")),
+    ("scoring 5d: a reach at 0", {"metric": "reach", "target": "20"}, "0", {}, ("reach", None, "20", None, "0.0000")),
+    ("scoring 5e: a control metric", {"metric": "stay_below", "target": "5", "risk": "8"}, "4", {}, ("stay_below", None, "5", None, "0.0000")),
+    ("scoring 5f: 40 %", {}, "40", {}, ("percent", None, None, None, "0.0000")),
+    ("2.4#9: a baseline", {"metric": "baseline"}, "40", {}, ("baseline", None, None, None, "0.0000")),
+    ("scoring 5g: an increase", {"metric": "increase", "start": "5", "target": "20"}, "8", {"keep_progress": True},
      ("increase", "5", "20", "8", "20.0000")),
-    ("keep progress of a reach", {"metric": "reach", "target": "20"}, "5", {"keep_progress": True}, ("reach", None, "20", "5", "25.0000")),
-    ("keep progress of a percentage", {}, "40", {"keep_progress": True}, ("percent", None, None, "40", "40.0000")),
+    ("scoring 5g: a reach", {"metric": "reach", "target": "20"}, "5", {"keep_progress": True}, ("reach", None, "20", "5", "25.0000")),
+    ("scoring 5g: 40 %", {}, "40", {"keep_progress": True}, ("percent", None, None, "40", "40.0000")),
 ]
 
 
@@ -366,9 +490,9 @@ def test_where_a_copy_starts(world, rule, definition, value, body, course):
 
 
 REACHED = [
-    ("at its target", {"metric": "increase", "start": "5", "target": "20"}, "20", "30"),
-    ("past it", {"metric": "decrease", "start": "9", "target": "1"}, "0", "-4"),
-    ("a reach", {"metric": "reach", "target": "20"}, "21", "22"),
+    ("scoring 5c: at its target", {"metric": "increase", "start": "5", "target": "20"}, "20", "30"),
+    ("scoring 5c: past it", {"metric": "decrease", "start": "9", "target": "1"}, "0", "-4"),
+    ("scoring 5c: a reach", {"metric": "reach", "target": "20"}, "21", "22"),
 ]
 
 
@@ -403,10 +527,14 @@ def test_a_numeric_roll_up_copy_starts_at_the_sum_of_its_copied_childrens_starts
     world.key_result(parent, None, metric="increase", unit="EUR", start="200", target="500")
     world.close(world.key_result(parent, 50, metric="reach", unit="EUR", target="60"))  # stays behind
     copy = world.goal(postpone(world, parent)["copy_id"])
-    assert (copy["metric"], copy["start"], copy["target"], copy["value"], copy["progress"]) == ("increase", "230", "2000", None, "0.0000")
-    assert len(copy["children"]) == 2
     lonely = world.create(metric="reach", unit="EUR", target="2000", **PARENT)
-    assert world.goal(postpone(world, lonely)["copy_id"])["start"] is None  # 0 where there is none
+    full = world.create(metric="reach", unit="EUR", target="100", **PARENT)
+    world.key_result(full, 100, title="Full", metric="reach", unit="EUR", target="200")
+    check(("scoring 5h: 30 and 200, the closed one stays behind", (copy["start"], len(copy["children"])), ("230", 2)),
+          ("scoring 5h, scoring 5b: it is no reach any more", (copy["metric"], copy["target"], copy["value"], copy["progress"]),
+           ("increase", "2000", None, "0.0000")),
+          ("scoring 5h: 0 where there is none", world.goal(postpone(world, lonely)["copy_id"])["start"], None),
+          ("scoring 5h, scoring 5c: where it starts is its target already", "need a new one" in postpone(world, full, 422)["detail"], True))
 
 
 def test_the_whole_subtree_goes_along(world):
@@ -426,19 +554,22 @@ def test_the_whole_subtree_goes_along(world):
     assert [g["copy_id"] for g in dry["goals"]] == [None] * 6
     assert world.state(root)[1] == "behind"  # nothing was done
     answer = postpone(world, root, note="Next year")
-    assert {g["title"]: (g["fate"], g["other_parents"]) for g in answer["goals"]} == {
-        "Root": ("copied", False), "A": ("copied", False), "B": ("copied", False), "Shared": ("copied", True), "Done": ("left", False),
-        "Only below a closed one": ("left", False)}
-    assert [world.state(g)[1] for g in (root, a, b, shared, done)] == ["postponed"] * 4 + ["closed"]
-    assert world.state(hanging)[1] not in ("postponed", "closed")
+    fates = {g["title"]: (g["fate"], g["other_parents"], world.state(g["goal_id"])[1]) for g in answer["goals"]}
     copy = world.goal(answer["copy_id"])
-    assert (copy["parents"], copy["override"], copy["value"], copy["status"]) == ([], "none", None, "not_started")
-    assert [(c["title"], c["weight"]) for c in copy["children"]] == [("A", None), ("B", "30.00")]
-    assert shares(copy) == ["70.00", "30.00"]
-    assert [c["title"] for c in world.goal(copy_of(answer, b))["children"]] == ["Shared"]
-    assert [p["goal_id"] for p in world.goal(copy_of(answer, shared))["parents"]] == [copy_of(answer, b)]
-    assert [c["title"] for c in world.goal(elsewhere)["children"]] == ["Shared"]  # the original, not its copy
-    assert world.state(elsewhere)[1] == "postponed"  # all that counts is
+    check(("scoring 4a: the goal itself", fates["Root"], ("copied", False, "postponed")),
+          ("scoring 4a: a key result", fates["A"], ("copied", False, "postponed")),
+          ("scoring 4a: an objective", fates["B"], ("copied", False, "postponed")),
+          ("scoring 4a: what has other parents, too, is named", fates["Shared"], ("copied", True, "postponed")),
+          ("scoring 4a: a closed one", fates["Done"], ("left", False, "closed")),
+          ("scoring 4a: what stands below it alone", fates["Only below a closed one"], ("left", False, "not_started")),
+          ("scoring 4b: no parent", copy["parents"], []),
+          ("scoring 4c: no override", (copy["override"], copy["value"], copy["status"]), ("none", None, "not_started")),
+          ("scoring 4c: weights", [(c["title"], c["weight"]) for c in copy["children"]], [("A", None), ("B", "30.00")]),
+          ("scoring 4c: shares", shares(copy), ["70.00", "30.00"]),
+          ("scoring 4a: further down", [c["title"] for c in world.goal(copy_of(answer, b))["children"]], ["Shared"]),
+          ("scoring 4a: not below other parents", [p["goal_id"] for p in world.goal(copy_of(answer, shared))["parents"]], [copy_of(answer, b)]),
+          ("scoring 4a: there the original stays", [c["title"] for c in world.goal(elsewhere)["children"]], ["Shared"]),
+          ("status 3a: where all that counts is postponed", world.state(elsewhere)[1], "postponed"))
     assert world.goal(root)["ended_note"] == "Next year"
     said = next(i for i in world.feed(root) if i.get("kind") == "postponed")["data"]
     assert (said["copy_id"], said["note"], said["starts_on"]) == (answer["copy_id"], "Next year", NEXT["starts_on"])
@@ -465,9 +596,9 @@ def test_a_copy_has_the_people_of_its_original(world):
     copy = world.goal(answer["copy_id"], by="ada")
     original = world.goal(objective, by="ada")
     same = ("private", "owner_ids", "viewer_ids", "delegate_id", "check_in_owner_id", "creator_id", "tags", "aspirational", "description", "title", "level")
-    assert {k: copy[k] for k in same} == {k: original[k] for k in same}
     below = world.goal(copy_of(answer, kr), by="ada")
-    assert (below["private"], set(below["viewer_ids"])) == (True, set(world.goal(kr, by="ada")["viewer_ids"]))
+    check(("scoring 4c: privacy, and people", {k: copy[k] for k in same}, {k: original[k] for k in same}),
+          ("scoring 4c: privacy below", (below["private"], set(below["viewer_ids"])), (True, set(world.goal(kr, by="ada")["viewer_ids"]))))
     for goal in (answer["copy_id"], copy_of(answer, kr)):
         world.call("GET", f"/api/v1/goals/{goal}", by="owner", expect=200)
         world.call("GET", f"/api/v1/goals/{goal}", by="out", expect=404)
@@ -480,8 +611,8 @@ def test_projects_take_their_unfinished_tasks(world):
         world.call("POST", f"/api/v1/goals/{project}/tasks", {"title": title, "done": done, "due_on": "2026-05-01"}, expect=201)
     copy = copy_of(postpone(world, objective), project)
     tasks = world.call("GET", f"/api/v1/goals/{copy}/tasks", expect=200).json["items"]
-    assert [(t["title"], t["done"], t["due_on"]) for t in tasks] == [("Fill", False, "2026-05-01")]
-    assert world.goal(project)["tasks"] == {"all": 2, "done": 1}
+    check(("scoring 4a: what is left to do", [(t["title"], t["done"], t["due_on"]) for t in tasks], [("Fill", False, "2026-05-01")]),
+          ("scoring 4a: the original keeps all", world.goal(project)["tasks"], {"all": 2, "done": 1}))
     assert world.goal(objective)["children"][0]["status"] == "postponed"
 
 
@@ -489,11 +620,12 @@ def test_links_come_switched_off(world):
     goal = world.key_result(None)
     batch = world.link(goal)
     copy = world.goal(postpone(world, goal)["copy_id"])
-    assert world.goal(goal)["link"]["paused"] == "the goal is postponed"
-    assert (copy["link"]["state"], copy["link"]["paused"], copy["mode"]) == ("paused", "copied with its goal, switched off", "data_source")
-    assert world.asked(batch) == (0, False)
+    check(("scoring 2d: the original's", world.goal(goal)["link"]["paused"], "the goal is postponed"),
+          ("scoring 4c, 2.9#5: the copy's", (copy["link"]["state"], copy["link"]["paused"], copy["mode"]),
+           ("paused", "copied with its goal, switched off", "data_source")),
+          ("scoring 4c: the source is asked for neither", world.asked(batch), (0, False)))
     world.call("PATCH", f"/api/v1/links/{copy['link']['id']}", {"state": "active"}, expect=200)
-    assert world.asked(batch) == (1, True)
+    check(("2.9#5: one click switches it on", world.asked(batch), (1, True)))
     link = world.call("GET", f"/api/v1/links/{copy['link']['id']}", expect=200).json
     assert (link["settings"], link["evidence"]["linked_by_id"]) == ({"query": "SELECT 1"}, world.people["owner"])
     assert "linked" in world.kinds(copy["id"])
@@ -505,9 +637,9 @@ def test_a_postponed_goal_may_be_reopened_and_its_copy_stays(world):
     copy = postpone(world, goal)["copy_id"]
     assert "reopen it first" in postpone(world, goal, 422)["detail"]
     reopened = world.act("reopen", goal)
-    assert (reopened["status"], reopened["value"], reopened["link"]["state"]) == ("reopened", "40", "active")
-    assert world.goal(copy)["link"]["state"] == "paused"
-    assert postpone(world, goal)["copy_id"] != copy
+    check(("scoring 3b, scoring 3a: reopened", (reopened["status"], reopened["value"], reopened["link"]["state"]), ("reopened", "40", "active")),
+          ("scoring 3b: its copy stays", (world.goal(copy)["status"], world.goal(copy)["link"]["state"]), ("not_started", "paused")),
+          ("scoring 3b: it has another one next time", postpone(world, goal)["copy_id"] != copy, True))
 
 
 def test_a_postponed_key_result_is_no_matter_of_the_score(world):
@@ -567,13 +699,14 @@ def test_a_clone_has_the_structure_and_no_progress(world):
     world.close(world.key_result(root, 10, title="Over"))
     before = world.state(root), world.state(top)
     copy = clone(world, root, title="Again")
-    assert (copy["title"], copy["parents"], copy["tags"], copy["copied_from_id"]) == ("Again", [], ["a"], root)
-    assert (copy["value"], copy["progress"], copy["status"], copy["starts_on"]) == (None, "0.0000", "not_started", PAST["starts_on"])
-    assert [(c["title"], c["weight"], c["has_value"]) for c in copy["children"]] == [
-        ("KR", "40.00", False), ("Fed", None, False), ("Project", None, False)]
     below = {c["title"]: world.goal(c["goal_id"]) for c in copy["children"]}
-    assert [below["KR"][k] for k in ("metric", "start", "target", "value")] == ["increase", "10", "110", None]
-    assert (below["Project"]["tasks"], below["Fed"]["link"]) == ({"all": 1, "done": 0}, None)
+    check(("2.9#4: aligned to nothing", (copy["title"], copy["parents"], copy["tags"], copy["copied_from_id"]), ("Again", [], ["a"], root)),
+          ("2.9#4: no progress", (copy["value"], copy["progress"], copy["status"], copy["starts_on"]),
+           (None, "0.0000", "not_started", PAST["starts_on"])),
+          ("2.9#4: what is open below", [(c["title"], c["weight"], c["has_value"]) for c in copy["children"]],
+           [("KR", "40.00", False), ("Fed", None, False), ("Project", None, False)]),
+          ("2.9#4: metrics", [below["KR"][k] for k in ("metric", "start", "target", "value")], ["increase", "10", "110", None]),
+          ("2.9#4: tasks, but no links", (below["Project"]["tasks"], below["Fed"]["link"]), ({"all": 1, "done": 0}, None)))
     assert (world.state(root), world.state(top)) == before
     alone = clone(world, root, below=False, **FUTURE)
     assert (alone["children"], alone["starts_on"], alone["title"]) == ([], FUTURE["starts_on"], "Root")
