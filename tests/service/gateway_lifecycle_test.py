@@ -164,20 +164,9 @@ SELF_SCORES = [
     ("scoring 1b: the last one is closed", "ab", lambda w, g: w.close(g["c"]), None, "0.6"),
     ("scoring 1b: by completion, not by their scores", "ab", lambda w, g: w.close(g["c"], score="1"), None, "0.6"),
     ("scoring 1b: the last one is postponed", "ab", lambda w, g: postpone(w, g["c"]), None, "0.45"),
-    ("scoring 1b: the last one is deleted", "ab", lambda w, g: w.call("DELETE", f"/api/v1/goals/{g['c']}", expect=204), None, "0.45"),
-    ("scoring 1b: the last one is aligned no more", "ab",
-     lambda w, g: w.call("DELETE", f"/api/v1/goals/{g['c']}/parents/{g['objective']}", expect=204), None, "0.45"),
-    ("scoring 1b: the last one becomes a baseline", "ab", lambda w, g: w.edit(g["c"], metric="baseline", target=None), None, "0.45"),
-    ("scoring 1b: the last one becomes an objective", "ab", lambda w, g: w.edit(g["c"], kind="objective"), None, "0.45"),
-    ("scoring 1b: what is below the last one is postponed, and it so, too", "ab", lambda w, g: (
-        w.edit(g["c"], metric="percent", target=None, mode="roll_up"), postpone(w, w.key_result(g["c"], 5))), None, "0.45"),
     ("scoring 1b: one is reopened", "abc", lambda w, g: w.act("reopen", g["b"]), "0.6", None),
     ("scoring 1b: one is reopened, and closed with another value", "abc",
      lambda w, g: (w.act("reopen", g["b"]), w.close(g["b"], value="0")), "0.6", "0.4"),
-    ("scoring 1b: one more is made", "abc", lambda w, g: w.key_result(g["objective"]), "0.6", None),
-    ("scoring 1b: one more is aligned", "abc",
-     lambda w, g: w.call("POST", f"/api/v1/goals/{w.key_result(None)}/parents", {"parent_id": g["objective"]}, expect=201), "0.6", None),
-    ("scoring 1b, automatic 3a: the target of one is edited", "abc", lambda w, g: w.edit(g["a"], target="50"), "0.6", "0.7"),
     ("scoring 1b: an objective below is closed", "ab", lambda w, g: w.close(w.create(parents=[g["objective"]])), None, None),
 ]
 
@@ -192,17 +181,6 @@ def test_an_objective_scores_itself(world, rule, closed, deed, before, after):
     objective = world.goal(goals["objective"])
     assert (objective["score"], objective["status"], world.score(goals["objective"])["by_hand"]) == (after, "not_started", False)
     assert ("scored" in world.kinds(goals["objective"])) == (before is not None or after is not None)
-
-
-def test_imported_key_results_let_their_objective_score_itself(world):
-    """Nobody says what an open objective's score was: it follows from below."""
-    goals = goals_to_score(world)
-    for name in "abc":
-        world.close(goals[name])
-    document = world.call("GET", f"/api/v1/organisations/{world.org}/goal-graph", expect=200).json
-    made = world.call("POST", f"/api/v1/organisations/{world.org}/goal-graph", document, expect=200).json
-    copies = {old["ref"]: new["id"] for old, new in zip(document["goals"], made["goals"])}
-    assert world.goal(copies[goals["objective"]])["score"] == "0.6"
 
 
 def test_a_score_by_hand_stays_until_it_is_taken_back(world):

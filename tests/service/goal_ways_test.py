@@ -344,25 +344,6 @@ def test_what_people_say_holds_the_same_by_each_way(world, person, rule, steps):
         assert world.goal(made["p"])["value"] == state[0]  # what stands above follows
 
 
-# rule, check-ins by way and value; which of them is removed over HTTP; value that is left
-MIXED = [
-    ("automatic 2a: one over HTTP after one on the command line", [("typed", "30"), ("checked_in", "60")], 1, "30"),
-    ("automatic 2a: one over HTTP before one on the command line", [("checked_in", "60"), ("typed", "30")], 0, "30"),
-    ("automatic 2a: one on the command line after one over HTTP", [("checked_in", "60"), ("typed", "30")], 1, "60"),
-]
-
-
-@pytest.mark.parametrize("rule, said, removed, left", MIXED, ids=[row[0] for row in MIXED])
-def test_check_ins_of_each_way_stand_in_one_row(world, rule, said, removed, left):
-    goal = world.create()
-    for way, value in said:
-        getattr(world, way)({goal: value})
-    check_ins = [i["check_in"] for i in world.feed(goal) if i["type"] == "check_in"][::-1]
-    assert [c["value"] for c in check_ins] == [value for _, value in said]
-    world.call("DELETE", f"/api/v1/check-ins/{check_ins[removed]['id']}", expect=204)
-    assert world.state(goal)[2] == left
-
-
 # ---- edited goals, and settings
 
 # rule, what the writer is to do over: a change of the organisation, then statuses
@@ -429,22 +410,13 @@ def align_in_a_sheet(world, parent, kind, edge):
     assert report["created"] == 1, report
 
 
-def align_by_typing(world, parent, kind, edge):
-    world.cli("goal", "create", "--title", "Child", "--kind", kind.replace("_", "-"), "--parent", world.row_of(parent),
-              *(["--weight", edge["weight"]] if edge else []))
-
-
-def align_later_by_typing(world, parent, kind, edge):
-    world.cli("goal", "align", world.row_of(world.create(kind=kind)), "--parent", world.row_of(parent), *(["--weight", edge["weight"]] if edge else []))
-
-
 def align_in_a_document(world, parent, kind, edge):
     """A document brings its own parent along; it takes the place of the one there is."""
     goals = {"p": PARENT, "g": {"kind": kind, "below": [("p", edge)]}}
     return by_importing(world, goals, {})["p"]
 
 
-ALIGNMENTS = [align_when_made, align_later, align_in_a_sheet, align_in_a_document, align_by_typing, align_later_by_typing]
+ALIGNMENTS = [align_when_made, align_later, align_in_a_sheet, align_in_a_document]
 # rule, settings, kind of the child, what is said of the alignment, does it contribute?
 CONTRIBUTES = [
     ("weights 1c, 2.5#4: a key result", {}, "key_result", {}, True),
@@ -464,8 +436,6 @@ CONTRIBUTES = [
 @pytest.mark.parametrize("way", ALIGNMENTS, ids=[way.__name__ for way in ALIGNMENTS])
 @pytest.mark.parametrize("rule, settings, kind, edge, contributes", CONTRIBUTES, ids=[row[0] for row in CONTRIBUTES])
 def test_who_contributes_is_settled_by_aligning(world, way, rule, settings, kind, edge, contributes):
-    if "contributes" in edge and "typing" in way.__name__:
-        pytest.skip("the command line says it by a weight only")
     world.setting(**settings)
     parent = world.create(**PAST, **PARENT)
     parent = way(world, parent, kind, edge) or parent
