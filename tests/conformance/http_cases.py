@@ -33,8 +33,8 @@ class NotApplicable(Exception):
 class Conversation:
     """A case as a script: its answers in their order, each request compared with what the case expects."""
 
-    def __init__(self, case, alter=None, secret=True):
-        self.case, self.alter, self.secret = case, alter, secret
+    def __init__(self, case, alter=None):
+        self.case, self.alter = case, alter
         self.requests, self.wrong = [], []
 
     def __call__(self, request, connection):
@@ -64,7 +64,7 @@ class Conversation:
         if x["sent"] is not None:
             say("body", x["sent"], request.body.decode())
         say("who asks", "goalsync", (request.header("User-Agent") or "").partition("/")[0])
-        if self.secret:
+        if self.case["signs_in"]:
             say("the secret is sent", True, carries_secret(request))
 
 
@@ -176,6 +176,8 @@ class Subject:
 
     def __init__(self, connector, cases):
         self.connector = connector
+        for c in cases:
+            c["signs_in"] = connector["signs_in"]
         self.cases = [c for c in cases if c["refused"] is None and c["exchanges"] and not any(x["lost"] for x in c["exchanges"])]
         self.good = [c for c in self.cases if all(o["outcome"] == "ok" for o in c["outcomes"])]
         self.bad = [c for c in self.cases if c not in self.good]
@@ -411,17 +413,20 @@ def nan(s):
 
 @case("duplicate keys")
 def duplicate_keys(s):
-    """A second member of the same name at the end of its object, with another plausible number: the value is the case's own, or
-    none."""
+    """A second member of the same name behind the first, with another plausible value: the value is the case's own, or none."""
+    plays = []
     for c in s.main:
         for k, x in enumerate(c["exchanges"]):
             text = x["body"]
-            members = list(re.finditer(r'"(\w+)"\s*:\s*(\d+)(?=\s*[,}])', text))[:TOKENS_MAX]
-            for m in members:
-                again = f'{text[:m.end()]},"{m[1]}":{int(m[2]) + 1}{text[m.end():]}'
-                def alter(i, answer, connection, _, k=k, body=again):
+            for m in list(re.finditer(r'"([\w.@]+)"\s*:\s*("[^"\\]*"|\d+)(?=\s*[,}])', text))[:TOKENS_MAX]:
+                other = f'"{m[2][1:-1]}7"' if m[2][0] == '"' else str(int(m[2]) + 1)
+
+                def alter(i, answer, connection, _, k=k, body=f'{text[:m.end()]},"{m[1]}":{other}{text[m.end():]}'):
                     connection.send(replaced(body=body)(answer) if i == k else answer)
-                yield Play(c, Conversation(c, alter), no_other_value, what=f"{c['case']}, {m[1]} twice")
+                plays.append(Play(c, Conversation(c, alter), no_other_value, what=f"{c['case']}, {m[1]} twice"))
+    if not plays:
+        raise NotApplicable("its answers have no members of plain values")
+    return plays
 
 
 @case("cut at any byte")
@@ -647,6 +652,9 @@ def unasked(play, result):
 @case("secret repeated")
 def echo(s):
     """A source, or a proxy before it, repeats what it was sent: it must not come out again."""
+    if not s.connector["signs_in"]:
+        raise NotApplicable("it needs no secret")
+
     def alter(answer, connection, request):
         sent = "; ".join(v for _, v in request.headers if holds_secret(v))
         connection.send(Answer(400, [], json.dumps({"message": f"no: {sent}", "error": {"message": f"no: {sent}"}})))

@@ -1,5 +1,5 @@
 """Which description a connector's requests are held against. A new connector is one line here: every connector over HTTP must
-have one, also where there is no description (None, with the reason)."""
+have one; where there is no description, a sentence that says so stands in its place."""
 from dataclasses import dataclass, field
 
 
@@ -26,4 +26,4 @@ VENDORS = {
 
 
 def all_editions():
-    return [(name, edition) for name, editions in VENDORS.items() for edition in editions or [] if isinstance(edition, Edition)]
+    return [(name, edition) for name, editions in VENDORS.items() for edition in editions if isinstance(edition, Edition)]
