@@ -82,6 +82,8 @@ struct fetch_host {
 #define FETCH_NUMBER  1u /* may feed goals with a metric */
 #define FETCH_PERCENT 2u /* may feed plain percent goals */
 
+#define FETCH_TARGETS_MAX 1000 /* of one task */
+
 struct fetch_task;
 struct fetch_reply;
 struct fetch_settings;

@@ -6,7 +6,6 @@
 #include "common/http.h"
 #include "services/fetch/connector.h"
 
-#define FETCH_TARGETS_MAX   1000                      /* of one request */
 #define FETCH_EXCHANGES_MAX 200                       /* of one task, whatever the connector says */
 #define FETCH_TEXT_MAX      (256 * 1024)              /* bytes of headers, body or statement of one exchange */
 #define FETCH_HEADERS_MAX   (GS_HTTP_HEADERS_MAX - 4) /* of one exchange; the driver adds its own */

@@ -126,12 +126,11 @@ static void wrong_tokens(struct mutation *m, const char *body)
         "NaN",
         "Infinity",
         "99999999999999999999999999999999999999999",
-        "1e-30",
         "0x7",
         "07",
         "",
     };
-    static const char *const no_counts[] = {"-1", "0.5", "9223372036854775808"};
+    static const char *const no_counts[] = {"-1", "0.5", "1e-30", "9223372036854775808"};
     bool in_string = false;
 
     for (size_t i = 0; body[i]; i++) {
@@ -178,6 +177,8 @@ static void other_statuses(struct mutation *m)
     long status = m->x->status;
 
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        if (statuses[i] == status)
+            continue;
         m->x->status = statuses[i];
         try_it(m, "another status", NO_VALUE);
     }

@@ -313,13 +313,22 @@ def two_pages(s):
         yield Play(c, Conversation(c), as_the_case_says, what=c["case"])
 
 
+def not_all(play, result):
+    """Of several links those may have their own values whose answers came."""
+    if len(result["results"]) == 1:
+        return no_value()(play, result)
+    if result["outcome"] == "ok" and all(r["outcome"] == "ok" for r in result["results"]):
+        return f"all values came out: {said(result)}"
+    return no_other_value(play, result)
+
+
 @case("endless paging")
 def endless(s):
     """The last answer but one, which leads to the next request, comes again and again."""
     for c in pages_of(s):
         again = copy.deepcopy(c)
         again["exchanges"] = again["exchanges"][:-1]
-        ended = both(no_value(), lambda play, result: None if len(play.script.requests) <= s.connector["max_exchanges"]
+        ended = both(not_all, lambda play, result: None if len(play.script.requests) <= s.connector["max_exchanges"]
                      else f"{len(play.script.requests)} requests, {s.connector['max_exchanges']} are declared")
         yield Play(again, Conversation(again), ended, what=c["case"])
 
@@ -403,7 +412,8 @@ def tokens_replaced(s, others):
 
 @case("huge number")
 def huge(s):
-    yield from tokens_replaced(s, ["1e400", "-1e400", "9" * 41, "1e-30"])
+    small = [] if any(c["any_number"] for c in s.main) else ["1e-30"]  # a floating point number that is kept as 0
+    yield from tokens_replaced(s, ["1e400", "-1e400", "9" * 41, *small])
 
 
 @case("NaN")
