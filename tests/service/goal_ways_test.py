@@ -349,7 +349,7 @@ def test_what_people_say_holds_the_same_by_each_way(world, person, rule, steps):
 # rule, what the writer is to do over: a change of the organisation, then statuses
 SETTINGS = [
     ("status 5b: other limits", {"behind_above": "1", "at_risk_above": "2"}, "at_risk"),
-    ("status 5b: another midnight", {"time_zone": "Pacific/Pago_Pago"}, "on_track"),
+    ("status 5a, status 5b: another midnight", {"time_zone": "Pacific/Pago_Pago"}, "on_track"),
 ]
 
 
@@ -390,6 +390,61 @@ def test_an_edited_metric_counts_the_same_by_each_way(world, way, first, rule, c
     way(world, made["g"], **change)
     assert world.state(made["g"]) == (*state, "4")
     assert [world.state(made[name])[0] for name in ("p", "top")] == [state[0]] * 2
+
+
+# ---- tasks
+
+def tick_over_http(world, project, marks):
+    for mark in marks:
+        made = world.call("POST", f"/api/v1/goals/{project}/tasks", {"title": "Task"}, expect=201).json
+        if mark == "x":
+            world.call("PATCH", f"/api/v1/tasks/{made['id']}", {"done": True}, expect=200)
+
+
+def tick_by_typing(world, project, marks):
+    row = world.row_of(project)
+    for mark in marks:
+        tasks = world.cli("goal", "task", row, "--add", "Task", "--json").json["tasks"]
+        if mark == "x":
+            world.cli("goal", "task", row, "--done", tasks[-1]["id"])
+
+
+def import_tasks(world, project, marks):
+    """Into a project like it, and with a parent like its own."""
+    g = world.goal(project)
+    parent = {"kind": "objective", "mode": "roll_up", "title": "Parent", "ref": "p", **PAST}
+    copy = {**{k: g[k] for k in ("kind", "mode", "metric", "target", "starts_on", "ends_on", "value")}, "title": "Project", "ref": "g",
+            "tasks": [{"title": "Task", "done": mark == "x"} for mark in marks]}
+    document = {"version": 1, "goals": [parent, copy], "edges": [{"parent": "p", "child": "g", "contributes": True}]}
+    made = world.call("POST", f"/api/v1/organisations/{world.org}/goal-graph", document, expect=200).json["goals"]
+    return made[0]["id"], made[1]["id"]
+
+
+# rule, tasks (x: done), what the project is besides, its progress and status, where 100 is expected, and its parent's value
+TASKS = [
+    ("progress 4b: no task", "", {"mode": "roll_up"}, ("0.0000", "not_started"), None),
+    ("progress 4c, status 2c: four tasks, none done", "----", {"mode": "roll_up"}, ("0.0000", "not_started"), None),
+    ("progress 4a, 2.4#10: one of four tasks", "x---", {"mode": "roll_up"}, ("25.0000", "at_risk"), "25"),
+    ("progress 4a: two of three tasks", "x-x", {"mode": "roll_up"}, ("66.6667", "at_risk"), "66.666666666666666667"),
+    ("progress 4a: all of two tasks", "xx", {"mode": "roll_up"}, ("100.0000", "on_track"), "100"),
+    ("progress 4e, 2.4#10: three of three tasks, 1 of 10 by the metric", "xxx", {"metric": "reach", "target": "10", "value": "1"},
+     ("10.0000", "at_risk"), "10"),
+    ("progress 4e: one of three tasks, by hand", "x--", {"value": "90"}, ("90.0000", "behind"), "90"),
+]
+
+
+@pytest.mark.parametrize("way", [tick_over_http, tick_by_typing, import_tasks], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("rule, marks, besides, state, above", TASKS, ids=[row[0] for row in TASKS])
+def test_tasks_count_the_same_by_each_way(world, way, rule, marks, besides, state, above):
+    besides = dict(besides)
+    value = besides.pop("value", None)
+    made = world.make({"p": PARENT, "g": {"kind": "project", "below": [("p", {"contributes": True})], **besides}})
+    parent, project = made["p"], made["g"]
+    if value:
+        world.check_in(project, value)
+    parent, project = way(world, project, marks) or (parent, project)
+    assert world.state(project)[:2] == state
+    assert world.state(parent)[2] == above
 
 
 # ---- alignments

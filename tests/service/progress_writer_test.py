@@ -554,7 +554,7 @@ def test_a_day_passes(world):
     world.sql("UPDATE organisation SET status_day = current_date - 1 WHERE id = %s", org)
     world.start()
     wait_for("the day is passed over", lambda: world.one("SELECT status_day = current_date FROM organisation WHERE id = %s", org))
-    assert world.state(goal)[2] == "at_risk" and world.state(parent)[2] == "at_risk"
+    assert [world.state(g)[2] for g in (goal, parent)] == ["at_risk"] * 2, "status 5a: at midnight"
     causes = [m.cause for m, _ in world.events(goal)[goal]]
     assert causes == [goal_pb.GOAL_CHANGE_CAUSE_FETCHED, goal_pb.GOAL_CHANGE_CAUSE_DAY_PASSED]
 
@@ -580,4 +580,4 @@ def test_changed_limits_derive_statuses_at_once(world):
         world.sql("UPDATE organisation SET behind_above = 0, at_risk_above = 30 WHERE id = %s", org)
         cursor.execute("COMMIT")
     wait_for("the day is passed over again", lambda: world.one("SELECT status_day = current_date FROM organisation WHERE id = %s", org))
-    assert world.state(goal)[2] == "behind"
+    assert world.state(goal)[2] == "behind", "status 5b: limits that change while others are applied"
