@@ -79,6 +79,8 @@ struct case_settings {
 enum gs_rc case_settings_read(const struct test_case *c, const struct fetch_connector *connector,
                               struct case_settings *ret, struct gs_err *err) GS_MUST_CHECK;
 void case_settings_done(struct case_settings *s);
+struct fetch_settings *case_settings_pairs(const struct fetch_field *fields, const struct case_pairs *pairs,
+                                           struct gs_err *err);
 
 /* Called with each exchange that the task asks for, before it is answered; false ends the case. */
 typedef bool (*case_watch_fn)(void *arg, const struct fetch_exchange *asked, size_t i);
@@ -98,5 +100,10 @@ void case_put_connector(const struct fetch_entry *e, struct gs_buf *b);
 /* Breaks every answer of a case that ends in values, and demands that no wrong value comes out. Returns the number of
  * broken answers that were taken for good; *ret_tried: of all. */
 int case_mutate(const struct test_case *c, const struct fetch_connector *connector, int *ret_tried);
+
+/* Changes each field of the case's first link, and demands of links that still have its batch key that they are asked
+ * for when both are asked together; and that the case's own links have one key. Returns the number of those that are
+ * not; *ret_tried: of all. */
+int case_batch(const struct test_case *c, const struct fetch_connector *connector, int *ret_tried);
 
 #endif

@@ -11,8 +11,8 @@
 
 /* ---- settings ---- */
 
-static struct fetch_settings *read_pairs(const struct fetch_field *fields, const struct case_pairs *pairs,
-                                         struct gs_err *err)
+struct fetch_settings *case_settings_pairs(const struct fetch_field *fields, const struct case_pairs *pairs,
+                                           struct gs_err *err)
 {
     struct fetch_settings *s;
     struct gs_buf json;
@@ -36,11 +36,11 @@ enum gs_rc case_settings_read(const struct test_case *c, const struct fetch_conn
                               struct case_settings *ret, struct gs_err *err)
 {
     *ret = (struct case_settings){0};
-    ret->connection = read_pairs(connector->connection_fields, &c->connection, err);
+    ret->connection = case_settings_pairs(connector->connection_fields, &c->connection, err);
     if (!ret->connection)
         return err->rc;
     for (; ret->n < c->n_links; ret->n++) {
-        ret->links[ret->n] = read_pairs(connector->link_fields, &c->links[ret->n], err);
+        ret->links[ret->n] = case_settings_pairs(connector->link_fields, &c->links[ret->n], err);
         if (!ret->links[ret->n])
             return err->rc;
         if (fetch_settings_check(connector, ret->connection, ret->links[ret->n], err) != GS_OK) {

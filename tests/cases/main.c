@@ -17,7 +17,7 @@ struct run {
     const struct test_case *c; /* under way */
     bool print, json;
     const char *base_url; /* with print: in place of the case's */
-    int cases, failed, mutations;
+    int cases, failed, mutations, batched;
     bool asked_wrongly;
 };
 
@@ -205,6 +205,8 @@ static bool run_case(struct run *r)
     if (good && !r->print) {
         good = case_mutate(r->c, r->connector, &tried) == 0;
         r->mutations += tried;
+        good = case_batch(r->c, r->connector, &tried) == 0 && good;
+        r->batched += tried;
     }
     return good;
 }
@@ -265,7 +267,8 @@ static int run_folder(struct run *r, const char *folder)
         run_file(r, files.gl_pathv[i]);
     globfree(&files);
     if (!r->print && !r->json)
-        printf("%d cases, %d failed; %d broken answers, each refused or harmless\n", r->cases, r->failed, r->mutations);
+        printf("%d cases, %d failed; %d broken answers, each refused or harmless; %d pairs of links asked together\n",
+               r->cases, r->failed, r->mutations, r->batched);
     return r->failed > 0;
 }
 
