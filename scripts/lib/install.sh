@@ -2,9 +2,9 @@
 
 packages_build="gcc g++ cmake ninja-build pkg-config libuv1-dev librdkafka-dev libprotobuf-c-dev protobuf-c-compiler
  libcurl4-openssl-dev libhiredis-dev libpq-dev libmicrohttpd-dev libsimdjson-dev libssl-dev libgmp-dev libcmocka-dev libzip-dev libexpat1-dev"
-packages_run="postgresql redis-server openssl ca-certificates curl procps util-linux kcat"
+packages_run="postgresql redis-server openssl ca-certificates curl procps util-linux kcat jq"
 packages_kafka="openjdk-17-jre-headless maven"
-packages_test="clang clang-format libclang-rt-14-dev universal-ctags protobuf-compiler python3 python3-pytest python3-pytest-xdist python3-psycopg2 python3-protobuf python3-cryptography python3-openpyxl python3-yaml nginx-light jq tmux git wrk"
+packages_test="clang clang-format libclang-rt-14-dev universal-ctags protobuf-compiler python3 python3-pytest python3-pytest-xdist python3-psycopg2 python3-protobuf python3-cryptography python3-openpyxl python3-yaml nginx-light tmux git wrk"
 
 missing_packages() {
     local p

@@ -74,9 +74,9 @@ settings_of() {
     esac
 }
 
-# The port a gateway had before, so that people find it again.
+# Where it is wanted, else the port a gateway had before, so that people and sign-in services find it again.
 gateway_address() {
-    pid_of "$1" >/dev/null || set_state "$1" "127.0.0.1:$(sticky_port "$1")"
+    pid_of "$1" >/dev/null || set_state "$1" "${GOALSYNC_GATEWAY_LISTEN:-127.0.0.1:$(sticky_port "$1")}"
     state "$1"
 }
 
@@ -166,7 +166,15 @@ demo_source() {
       cat "$root/scripts/lib/demo.sql"; } | owner_psql demo_shop
 }
 
+# The body of a request that connects the shop: secret/demo_connection.json. Written anew each time, for ports may change.
+demo_connection() {
+    put "$run_dir/secret/demo_connection.json" "$(printf '{"integration":"postgresql","name":"Shop","settings":{"host":"127.0.0.1",'
+        printf '"port":"%s","database":"demo_shop","ca_pem":"%s"},' "$(state postgres)" "$(awk '{ printf "%s\\n", $0 }' "$run_dir/tls/ca.crt")"
+        printf '"secret":{"user":"demo_reader","password":"%s"}}\n' "$(secret demo_reader)")"
+}
+
 demo() {
+    demo_connection
     [ -s "$run_dir/state/demo" ] && return
     demo_source || return 1
     . "$root/scripts/lib/demo.sh"

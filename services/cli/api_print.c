@@ -143,9 +143,26 @@ static bool is_told(const struct gs_json *j, uint32_t list, const char *name)
     return false;
 }
 
+/* An organisation that all rows are of is known to who asked; what has a name beside it is shown by that. */
+static bool is_needless(const struct gs_json *j, uint32_t list, const char *name)
+{
+    uint32_t row = gs_json_first(j, list);
+    const char *first = api_text(j, row, name);
+    char named[64];
+
+    snprintf(named, sizeof(named), "%s_name", name);
+    if (gs_json_member(j, row, named) != GS_JSON_NONE)
+        return is_told(j, list, named);
+    if (!gs_str_eq(name, "organisation_id") || gs_json_at_count(j, list) == 1)
+        return false;
+    while (row != GS_JSON_NONE && gs_str_eq(first, api_text(j, row, name)))
+        row = gs_json_next(j, list, row);
+    return row == GS_JSON_NONE;
+}
+
 static void add_column(struct table *t, const struct gs_json *j, uint32_t list, const char *name)
 {
-    if (t->n < COLUMNS_MAX && !has_column(t, name) && is_told(j, list, name))
+    if (t->n < COLUMNS_MAX && !has_column(t, name) && is_told(j, list, name) && !is_needless(j, list, name))
         t->names[t->n++] = name;
 }
 
@@ -167,6 +184,7 @@ static void choose_columns(struct table *t, const struct gs_json *j, uint32_t li
                                          "role",
                                          "action",
                                          "actor",
+                                         "actor_name",
                                          "at"};
     uint32_t row = gs_json_first(j, list);
     size_t len;

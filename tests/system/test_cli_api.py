@@ -210,6 +210,21 @@ def test_edits_of_what_others_edited_are_refused(someone):
     someone.refused(4, "api", "goal_edit", goal["id"], "--title", "Newer", "--if-match", etag)
 
 
+def test_the_audit_calls_people_by_their_names(someone, gateway):
+    added = someone.api("person_add", "--email", "grace@example.org", "--name", "Grace")
+    someone.api("person_edit", added["id"], "--name", "Grace H.")
+    gateway.fleet.sql("INSERT INTO audit (org_id, actor, action, target, detail) VALUES (%s, 'service:notifier', 'thing.done', 'thing:1', '{}'), "
+                      "(%s, 'person:12', 'thing.done', 'thing:1', '{}')", someone.organisation.row, someone.organisation.row)
+    rows = someone.api("audit_list")["items"]
+    names = {r["actor"].partition(":")[0] + "/" + r["action"]: r["actor_name"] for r in rows if r["action"] != "thing.done"}
+    assert names == {"person/person.added": "test_the_audit_calls_people_by_their_names",
+                     "person/person.edited": "test_the_audit_calls_people_by_their_names"}
+    assert {r["actor_name"] for r in rows if r["action"] == "thing.done"} == {"service:notifier", "person:12"}
+    table = someone.people("audit_list").splitlines()
+    assert "actor name" in table[0] and "organisation" not in table[0] and not re.search(r"actor\s*$|actor  ", table[0])
+    assert any("person.added" in line and "test_the_audit_calls" in line for line in table)
+
+
 def test_a_commands_own_name_reaches_its_operation(someone):
     remote = ("--server", someone.url, "--token-file", someone.file)
 

@@ -4,7 +4,11 @@
 /* $1: the organisation; null: all of them. */
 static const char list_sql[] =
     "SELECT json_build_object('number', c.seq, 'at', api_time(a.at), 'organisation_id', o.public_id, "
-    "'actor', a.actor, 'action', a.action, 'target', a.target, 'detail', a.detail, 'hash', encode(c.hash, 'hex')), "
+    "'actor', a.actor, 'actor_name', coalesce(CASE WHEN a.actor ~ '^person:[0-9a-f-]{36}$' THEN (SELECT p.name FROM "
+    "person p WHERE p.public_id = substr(a.actor, 8)::uuid) WHEN a.actor ~ '^account:[0-9a-f-]{36}$' THEN (SELECT "
+    "x.name "
+    "FROM account x WHERE x.public_id = substr(a.actor, 9)::uuid) END, a.actor), 'action', a.action, 'target', "
+    "a.target, 'detail', a.detail, 'hash', encode(c.hash, 'hex')), "
     "jsonb_build_array(a.at, a.id)::text FROM audit a JOIN audit_chain c ON c.audit_id = a.id "
     "LEFT JOIN organisation o ON o.id = a.org_id WHERE ($1::bigint IS NULL OR a.org_id = $1) "
     "AND ($2::text IS NULL OR starts_with(a.action, $2)) AND ($3::text IS NULL OR a.actor = $3) "
