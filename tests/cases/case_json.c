@@ -161,7 +161,13 @@ void case_put_connector(const struct fetch_entry *e, struct gs_buf *b)
     put_member(b, "category", gs_category_name(e->category));
     put_member(b, "wire", wires[c->wire]);
     put_member(b, "query_field", query_field(c));
-    gs_buf_printf(b, ",\"signs_in\":%s", c->auths ? "true" : "false");
+    gs_buf_printf(b, ",\"signs_in\":%s,\"auths\":[", c->auths ? "true" : "false");
+    for (const struct fetch_auth *a = c->auths; a && a->name; a++) {
+        gs_buf_puts(b, a == c->auths ? "{\"name\":" : ",{\"name\":");
+        put_text(b, a->name);
+        gs_buf_putc(b, '}');
+    }
+    gs_buf_putc(b, ']');
     gs_buf_printf(b, ",\"max_exchanges\":%d,\"pushed\":%s,\"batches\":%s}", c->max_exchanges > 0 ? c->max_exchanges : 1,
                   c->pushed ? "true" : "false", c->batch_key ? "true" : "false");
 }

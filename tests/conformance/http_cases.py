@@ -64,6 +64,7 @@ class Conversation:
         if x["sent"] is not None:
             say("body", x["sent"], request.body.decode())
         say("who asks", "goalsync", (request.header("User-Agent") or "").partition("/")[0])
+        say("the secret is in no address", False, holds_secret(request.target))
         if self.case["signs_in"]:
             say("the secret is sent", True, carries_secret(request))
 
@@ -84,8 +85,9 @@ def answer_of(x):
 
 
 class Play:
-    def __init__(self, case, script, judge, deadline_ms=DEADLINE_MS, certificate="good", scheme="https", group="", what=""):
+    def __init__(self, case, script, judge, deadline_ms=DEADLINE_MS, certificate="good", scheme="https", group="", what="", auth=""):
         self.case, self.script, self.judge, self.what = case, script, judge, what
+        self.auth = auth  # the name of a way to sign in; "": the usual one
         self.deadline_ms, self.certificate, self.scheme, self.group = deadline_ms, certificate, scheme, group
 
 
@@ -251,6 +253,23 @@ def requests_as_declared(s):
 
     for c in s.main:
         yield Play(c, Conversation(c), within, what=c["case"])
+
+
+@case("each way to sign in")
+def ways_to_sign_in(s):
+    """A token, a key in a header of the vendor's, user and password: each is sent with every request. Ways that first need
+    somebody's consent, or an exchange of keys, have a token here."""
+    if not s.connector["signs_in"]:
+        raise NotApplicable("it needs no secret")
+
+    def sent(play, result):
+        if not play.script.requests or not all(map(carries_secret, play.script.requests)):
+            return "a request came without the secret"
+        return outcomes_differ(play.case, result)
+
+    for auth in s.connector["auths"]:
+        for c in s.main:
+            yield Play(c, Conversation(c), sent, auth=auth["name"], what=f"{auth['name']}, {c['case']}")
 
 
 @case("several links in one")

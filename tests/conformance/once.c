@@ -2,7 +2,7 @@
  * exchanges out is the worker's own (drive.c and below): sockets, TLS, decompression, ceilings, deadlines, wires.
  *
  * A line of its input is one fetch, a JSON object of texts:
- *     id, connection, link (or link.0, link.1 ...: of one batch), user, password, now_us, deadline_ms, origin
+ *     id, connection, link (or link.0, link.1 ...: of one batch), auth, user, password, now_us, deadline_ms, origin
  * origin takes the place of the scheme, host and port that the connector asks, so that a server of ours may answer for
  * any source. All of them are under way at once; each ends in a line of JSON. */
 #include "services/fetch/request.h"
@@ -37,7 +37,6 @@ static struct {
     struct fetch_lane lane; /* which all requests came by */
     const struct fetch_entry *entry;
     size_t under_way;
-    const struct fetch_connector *connector; /* with a way to sign in that needs nobody's consent */
 } once;
 
 /* ---- what came out ---- */
@@ -171,36 +170,63 @@ static int64_t member_int(struct gs_json *json, const char *pointer, int64_t oth
     return gs_parse_int(member(json, pointer, ""), 0, INT64_MAX, &n) ? n : otherwise;
 }
 
+static bool is_given_as_it_is_sent(enum fetch_auth_kind kind)
+{
+    return kind == FETCH_BEARER || kind == FETCH_KEY || kind == FETCH_BASIC || kind == FETCH_USER_PASSWORD;
+}
+
+/* Consents, exchanges of keys and refreshing are not what is played here: with those ways to sign in the connection
+ * has a token already. */
+static struct fetch_secrets *make_token(struct gs_err *err)
+{
+    static const char text[] = "{\"token\":\"" TOKEN "\"}";
+    static const struct fetch_auth token[] = {{.name = "token", .label = "Token", .kind = FETCH_BEARER}, {0}};
+    struct fetch_connector c = *once.entry->connector;
+
+    c.auths = token;
+    struct fetch_secrets *s = fetch_secrets_parse(&c, text, sizeof text - 1, err);
+
+    if (s)
+        s->auth = token;
+    return s;
+}
+
+static void put_member(struct gs_buf *b, const char *name, const char *text)
+{
+    gs_buf_printf(b, "%s\"%s\":", b->len ? "," : "{", name);
+    gs_buf_put_json(b, text, strlen(text));
+}
+
 static struct fetch_secrets *make_secrets(struct gs_json *json, struct gs_err *err)
 {
-    const struct fetch_auth *a = once.connector->auths;
-    const char *user = member(json, "/user", "conformance"), *password = member(json, "/password", TOKEN);
+    const struct fetch_auth *a = fetch_auth_find(once.entry->connector, member(json, "/auth", ""));
     struct fetch_secrets *s;
     struct gs_buf b;
 
+    if (!a || !is_given_as_it_is_sent(a->kind))
+        return make_token(err);
     gs_buf_init(&b, LINE_MAX_BYTES);
+    put_member(&b, "auth", a->name);
     if (a->kind == FETCH_BASIC || a->kind == FETCH_USER_PASSWORD) {
-        gs_buf_puts(&b, "{\"user\":");
-        gs_buf_put_json(&b, user, strlen(user));
-        gs_buf_puts(&b, ",\"password\":");
-        gs_buf_put_json(&b, password, strlen(password));
-        gs_buf_putc(&b, '}');
+        put_member(&b, "user", member(json, "/user", "conformance"));
+        put_member(&b, "password", member(json, "/password", TOKEN));
     } else {
-        gs_buf_puts(&b, "{\"token\":\"" TOKEN "\"}");
+        put_member(&b, "token", TOKEN);
     }
-    s = fetch_secrets_parse(once.connector, gs_buf_str(&b), b.len, err);
+    gs_buf_putc(&b, '}');
+    s = fetch_secrets_parse(once.entry->connector, gs_buf_str(&b), b.len, err);
     gs_buf_done(&b);
     return s;
 }
 
 static enum gs_rc read_link(struct play *p, const char *text, struct gs_err *err)
 {
-    struct fetch_settings *s = fetch_settings_parse(once.connector->link_fields, text, strlen(text), err);
+    struct fetch_settings *s = fetch_settings_parse(once.entry->connector->link_fields, text, strlen(text), err);
 
     if (!s)
         return err->rc;
     p->links[p->n++] = s;
-    return fetch_settings_check(once.connector, p->conn.settings, s, err);
+    return fetch_settings_check(once.entry->connector, p->conn.settings, s, err);
 }
 
 static enum gs_rc read_settings(struct play *p, struct gs_json *json, struct gs_err *err)
@@ -208,7 +234,7 @@ static enum gs_rc read_settings(struct play *p, struct gs_json *json, struct gs_
     const char *text = member(json, "/connection", "{}"), *link = member(json, "/link", NULL);
     char pointer[32];
 
-    p->conn.settings = fetch_settings_parse(once.connector->connection_fields, text, strlen(text), err);
+    p->conn.settings = fetch_settings_parse(once.entry->connector->connection_fields, text, strlen(text), err);
     if (!p->conn.settings)
         return err->rc;
     if (link && read_link(p, link, err) != GS_OK)
@@ -223,16 +249,16 @@ static enum gs_rc read_settings(struct play *p, struct gs_json *json, struct gs_
     }
     if (!p->n)
         return gs_fail(err, GS_REJECT, "the line names no link");
-    if (once.connector->auths)
+    if (once.entry->connector->auths)
         p->conn.secrets = make_secrets(json, err);
-    return p->conn.secrets || !once.connector->auths ? GS_OK : err->rc;
+    return p->conn.secrets || !once.entry->connector->auths ? GS_OK : err->rc;
 }
 
 static void start(struct play *p, struct gs_json *json)
 {
     int64_t deadline_us = member_int(json, "/deadline_ms", 10000) * 1000;
     const struct fetch_task_spec spec = {
-        .connector = once.connector,
+        .connector = once.entry->connector,
         .connection = p->conn.settings,
         .targets = (const struct fetch_settings *const *)p->links,
         .n_targets = p->n,
@@ -287,21 +313,6 @@ static void take_lines(void)
     free(line);
 }
 
-/* Consents, exchanges of keys and refreshing are not what is played here: with those ways to sign in the connection
- * has a token already. */
-static const struct fetch_connector *signing_in(const struct fetch_connector *c)
-{
-    static const struct fetch_auth token[] = {{.name = "token", .label = "Token", .kind = FETCH_BEARER}, {0}};
-    static struct fetch_connector copy;
-
-    if (!c->auths || c->auths->kind == FETCH_BEARER || c->auths->kind == FETCH_KEY || c->auths->kind == FETCH_BASIC ||
-        c->auths->kind == FETCH_USER_PASSWORD)
-        return c;
-    copy = *c;
-    copy.auths = token;
-    return &copy;
-}
-
 int main(int argc, char **argv)
 {
     const struct gs_env *const tables[] = {fetch_env, gs_http_env, NULL};
@@ -316,7 +327,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: goalsync-fetch-once CONNECTOR\n%s", gs_buf_str(&mistakes));
         return 2;
     }
-    once.connector = signing_in(once.entry->connector);
     once.lane.entry = once.entry;
     uv_loop_init(&loop);
     once.worker.loop = &loop;
