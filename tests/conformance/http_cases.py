@@ -601,6 +601,42 @@ def gone(s):
     yield from s.perverted(lambda answer, connection, _: connection.close(), no_value("retry"))
 
 
+# ---------------------------------------------------------------- HTTP/2, by nginx before the script
+
+def over_http2(*more):
+    """Plays again what other cases make, over HTTP/2."""
+    def fn(s):
+        def played(vendor):
+            if not vendor.http2.process:
+                raise NotApplicable("nginx is not installed")
+            for make in more:
+                for play in make(s):
+                    play.scheme = "http2"
+                    play.judge = both(spoken, play.judge)
+                    yield play
+        return played
+    return fn
+
+
+def spoken(play, result):
+    other = {r.header("X-Spoken") for r in play.script.requests} - {"HTTP/2.0"}
+    return f"{other} was spoken instead of HTTP/2" if other else None
+
+
+def cut_in_the_middle(s):
+    def alter(answer, connection, _):
+        head, body = answer.wire()
+        connection.raw(head + body[:len(body) // 2])
+        connection.close()
+    yield from s.perverted(alter, no_value("retry"))
+
+
+case("HTTP/2")(over_http2(success))
+case("HTTP/2: limits")(over_http2(limited(lambda now: [("Retry-After", "7")], after_us=7 * SECOND), limited(reset_headers, after_us=90 * SECOND)))
+case("HTTP/2: cut, stalled")(over_http2(cut_in_the_middle, stalled))
+case("HTTP/2: oversized, bomb")(over_http2(oversized, bomb))
+
+
 # ---------------------------------------------------------------- walls
 
 class Elsewhere:

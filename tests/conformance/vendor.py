@@ -6,9 +6,13 @@ many plays apart, also those under way at the same time, and can show each anoth
 """
 import datetime
 import gzip
+import os
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
+import time
 import urllib.parse
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from cryptography.x509.oid import NameOID
 DOMAIN = "conform.localhost"
 REQUEST_MAX = 4 * 1024 * 1024
 LISTEN = 2000
+START_SECONDS = 20
 
 
 # ---------------------------------------------------------------- certificates
@@ -136,6 +141,69 @@ class Connection:
         return Request(method, target, headers, self.stream.read(length))
 
 
+NGINX = """daemon off;
+pid {folder}/pid;
+error_log {folder}/error.log crit;
+events {{ worker_connections 2048; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;
+    scgi_temp_path {folder}/s;
+    server {{
+        listen 127.0.0.1:{port} ssl http2;
+        ssl_certificate {certificate};
+        ssl_certificate_key {certificate};
+        large_client_header_buffers 8 32k;
+        location / {{
+            proxy_pass http://127.0.0.1:{plain};
+            proxy_http_version 1.1;
+            proxy_set_header Host $host;
+            proxy_set_header X-Spoken $server_protocol;
+            proxy_buffering off;
+        }}
+    }}
+}}
+"""
+
+
+class Http2:
+    """A real HTTP/2 server before the script: nginx."""
+
+    def __init__(self, folder, certificate, plain):
+        self.process, self.folder = None, Path(folder) / "nginx"
+        program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+        if not program:
+            return
+        self.folder.mkdir()
+        self.port = free_port()
+        conf = self.folder / "nginx.conf"
+        conf.write_text(NGINX.format(folder=self.folder, port=self.port, certificate=certificate, plain=plain))
+        self.process = subprocess.Popen([program, "-c", conf, "-p", self.folder, "-e", self.folder / "error.log"],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + START_SECONDS
+        while not listens(self.port):
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.close()
+                raise AssertionError(f"nginx did not start: {(self.folder / 'error.log').read_text()[-1000:]}")
+            time.sleep(0.02)
+
+    def close(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Vendor:
     """with Vendor(folder) as v: origin = v.host(script)   -- script(request, connection) answers each request"""
 
@@ -148,16 +216,18 @@ class Vendor:
             self.contexts[kind].load_cert_chain(self.paths[kind])
         self.contexts["good"].sni_callback = self._choose_certificate
         self.scripts, self.kinds, self.n = {}, {}, 0
-        self.sockets = {}
+        self.sockets, self.folder = {}, folder
 
     def __enter__(self):
         for scheme in ("https", "http"):
             listener = socket.create_server(("127.0.0.1", 0), backlog=LISTEN)
             self.sockets[scheme] = listener
             threading.Thread(target=self._accept, args=(listener, scheme == "https"), daemon=True).start()
+        self.http2 = Http2(self.folder, self.paths["good"], self.sockets["http"].getsockname()[1])
         return self
 
     def __exit__(self, *_):
+        self.http2.close()
         for listener in self.sockets.values():
             listener.close()
 
@@ -166,6 +236,8 @@ class Vendor:
         self.n += 1
         name = f"play-{self.n}.{DOMAIN}"
         self.scripts[name], self.kinds[name] = script, certificate
+        if scheme == "http2":
+            return f"https://{name}:{self.http2.port}"
         return f"{scheme}://{name}:{self.sockets[scheme].getsockname()[1]}"
 
     def _choose_certificate(self, tls, name, _):
