@@ -180,7 +180,8 @@ static void other_statuses(struct mutation *m)
         if (statuses[i] == status)
             continue;
         m->x->status = statuses[i];
-        try_it(m, "another status", NO_VALUE);
+        /* Which of its error statuses a source means the same by is the connector's. */
+        try_it(m, "another status", status >= 400 ? NO_OTHER_VALUE : NO_VALUE);
     }
     m->x->status = status;
 }

@@ -11,7 +11,7 @@ class Edition:
     base: str = ""            # asked of this base address (for connectors with a field base_url) instead of the cases' own
     match: str = ""           # only requests to addresses that hold this; others are of another description of the connector
     authorization: str = "Bearer token"  # what the worker adds
-    answers: bool = True      # False: its answers are too complex for Prism to make one up; it passes the request, then says 500
+    answers: bool = True      # False: some answers are too complex for Prism to make one up; it passes the request, then says 500
     refused: list = field(default_factory=list)  # (method, path) that the description must refuse: the judge is awake
     tolerated: list = field(default_factory=list)  # (text of a violation, why it is the description that is wrong)
 
@@ -22,6 +22,10 @@ VENDORS = {
                 refused=[("GET", "/search/issues?per_page=1"), ("GET", "/search/issues?q=x&per_page=one")]),
         Edition("github/ghes-3.19.mock.json", base="https://api.example.com/api/v3",
                 refused=[("GET", "/api/v3/search/issues?per_page=1"), ("GET", "/search/issues?q=x")]),
+    ],
+    "excel-online": [
+        Edition("excel-online/graph-v1.0-workbook.openapi.json", prefix="/v1.0", answers=False,
+                refused=[("POST", "/drives/d/items/i/workbook/createSession")]),
     ],
     "google-sheets": [
         Edition("google-sheets/sheets-v4.openapi.json", answers=False, refused=[("GET", "/v4/spreadsheets/x?includeGridData=perhaps")]),
