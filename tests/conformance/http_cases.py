@@ -17,6 +17,7 @@ TOKEN = "conformance-token"
 BODY_MAX = 1024 * 1024        # GOALSYNC_FETCH_BODY_MAX of the plays
 BOMB = 32 * 1024 * 1024       # bytes that a small answer becomes when it is decompressed
 TOKENS_MAX = 24               # places of one body that are replaced
+MAIN_MAX = 3                  # conversations of a connector that are perverted; tests/cases breaks all of them
 CUTS_MAX = 8                  # places of one body at which it is cut; tests/cases cuts at every byte
 PAGING = 8                    # a connector that may ask more often than this must show how by a case of pages
 DEADLINE_MS = 20000           # of plays that end by themselves
@@ -175,8 +176,7 @@ def both(*judges):
 # ---------------------------------------------------------------- what a connector brings
 
 class Subject:
-    """A connector and its cases. `main` are the conversations that are perverted: the shortest that ends in values, and the
-    longest."""
+    """A connector and its cases. `main` are the conversations that are perverted."""
 
     def __init__(self, connector, cases):
         self.connector = connector
@@ -185,8 +185,20 @@ class Subject:
         self.cases = [c for c in cases if c["refused"] is None and c["exchanges"] and not any(x["lost"] for x in c["exchanges"])]
         self.good = [c for c in self.cases if all(o["outcome"] == "ok" for o in c["outcomes"])]
         self.bad = [c for c in self.cases if c not in self.good]
-        by_length = sorted(self.good, key=lambda c: (len(c["exchanges"]), sum(len(x["body"]) for x in c["exchanges"])))
-        self.main = ([by_length[0]] + ([by_length[-1]] if len(by_length[-1]["exchanges"]) > 1 else [])) if by_length else []
+        self.main = self.choose()
+
+    def choose(self):
+        """The shortest conversation that ends in values, the longest, and between them those that ask other paths."""
+        def weight(c):
+            return len(c["exchanges"]), sum(len(x["body"]) for x in c["exchanges"])
+
+        kinds = {}
+        for c in sorted(self.good, key=weight):
+            kinds.setdefault(tuple(x["method"] + re.sub(r"[a-z]+://[^/]*", "", x["url"]) for x in c["exchanges"]), c)
+        found = list(kinds.values())
+        longest = [c for c in found[1:] if c is found[-1] and len(c["exchanges"]) > 1]
+        between = [c for c in found[1:] if c not in longest]
+        return (found[:1] + longest + between)[:MAIN_MAX]
 
     def own_outcomes(self, status):
         """What the connector's own cases say of a status, beside the common meaning of it."""

@@ -236,6 +236,7 @@ def test_a_commands_own_name_reaches_its_operation(someone):
     assert ok("goal", "show", goal["id"])["title"] == "Remote"
     assert [g["id"] for g in ok("goal", "list", "--org", someone.organisation.id)["items"]] == [goal["id"]]
     assert ok("goal", "close", goal["id"], "--note", "done")["status"] == "closed"
+    assert ok("integrations", "list") == ok("integration", "list")
     someone.refused(1, "migrate", before=remote, says="migrate works on the servers themselves")
     someone.refused(1, "audit", "verify", before=remote, says="audit verify works on the servers themselves")
     someone.refused(1, "goal", "juggle", before=remote, says='no operation "goal_juggle"')
