@@ -113,15 +113,22 @@ class Postgres:
 
     def __init__(self):
         self.fleet = Fleet(services=())
+        self.user, self.password = "reader", TOKEN
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self):
         self.fleet.shell("postgres_start")
         self.port = int(self.fleet.state("postgres"))
+        self.ca = (self.fleet.dir / "tls" / "ca.crt").read_text()
         self.fleet.sql("CREATE DATABASE shop", database="postgres")
         self.fleet.sql(f"CREATE ROLE reader LOGIN PASSWORD '{TOKEN}'", database="postgres")
         for statement in ("CREATE TABLE hidden (n int)", "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (1)",
                           "GRANT SELECT, INSERT, DELETE ON kept TO reader", "GRANT CREATE ON SCHEMA public TO reader"):
             self.fleet.sql(statement, database="shop")
-        self.ca = (self.fleet.dir / "tls" / "ca.crt").read_text()
-        self.user, self.password = "reader", TOKEN
 
     def connection(self, port=None, **changes):
         return {"host": "localhost", "port": str(port or self.port), "database": "shop", "ca_pem": self.ca, **changes}
