@@ -291,7 +291,7 @@ enum gs_rc fetch_pg_result_refusal(const struct fetch_pg_target *t, const PGresu
     ret_sqlstate[0] = '\0';
     if (!state) /* libpq's own: the connection broke, or the server does not keep to the protocol */
         return gs_fail(err, GS_RETRY, "the connection to the server was lost while it answered");
-    snprintf(ret_sqlstate, 6, "%s", state);
+    gs_str_clean(ret_sqlstate, 6, state, strlen(state)); /* five letters and digits, of a server that keeps to them */
     words = gs_strdup(message ? message : "");
     mask(words, t->password, false);
     mask(words, t->user, true);

@@ -147,7 +147,7 @@ static const char *last_cause(const char *text, size_t *len)
     cause = strstr(line, "failed: ");
     if (cause && cause < text + *len)
         line = cause + strlen("failed: ");
-    *len -= (size_t)(line - text);
+    *len = line < text + *len ? (size_t)(text + *len - line) : 0; /* "failed: " and no cause */
     return line;
 }
 
@@ -169,5 +169,6 @@ enum gs_rc fetch_pg_connect_failure(const char *text, const char *host, int port
     if (failures[i].text)
         return gs_fail(err, failures[i].rc, "%s", failures[i].text);
     gs_str_clean(clean, sizeof(clean), cause, len);
-    return gs_fail(err, failures[i].rc, "no connection to %s port %d: %s", host, port, clean);
+    return gs_fail(err, failures[i].rc, "no connection to %s port %d: %s", host, port,
+                   *clean ? clean : "no reason was given");
 }

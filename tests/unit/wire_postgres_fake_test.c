@@ -209,6 +209,8 @@ static void codes_decide(void **state)
     assert_string_equal(sqlstate, "");
     assert_non_null(strstr(err.text, "Connection refused"));
     assert_int_equal(fetch_pg_connect_failure("", "h", 5, sqlstate, &err), GS_RETRY);
+    assert_int_equal(fetch_pg_connect_failure("... failed: \n", "h", 5, sqlstate, &err), GS_RETRY);
+    assert_string_equal(err.text, "no connection to h port 5: no reason was given");
     assert_string_equal(fetch_pg_type_name(23, type), "int4");
     assert_string_equal(fetch_pg_type_name(4294967295u, type), "oid 4294967295");
 }
