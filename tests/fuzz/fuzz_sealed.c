@@ -1,5 +1,6 @@
-/* Readers of the vault: sealed bytes and keyring texts. Nothing that was not sealed here may open. */
-#include "common/vault.h"
+/* Readers of the vault: sealed bytes, data keys as the database has them, keyring texts. Nothing that was not sealed
+ * here may open. */
+#include "common/vault_store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,36 @@ static void open_sealed(const uint8_t *data, size_t size)
     free(dst);
 }
 
+/* Of a data key there is one row: its id, and as a bytea what is fuzzed. Locks and updates give a row as well. */
+static PGresult *query(void *arg, const char *sql, int n, const char *const *params)
+{
+    static char id[] = "id", sealed[] = "sealed", one[] = "1";
+    PGresAttDesc columns[] = {{.name = id, .format = 0}, {.name = sealed, .format = 0}};
+    PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    char *text = arg;
+
+    (void)sql;
+    (void)n;
+    (void)params;
+    if (!r || !PQsetResultAttrs(r, 2, columns) || !PQsetvalue(r, 0, 0, one, 1) ||
+        !PQsetvalue(r, 0, 1, text, (int)strlen(text)))
+        abort();
+    return r;
+}
+
+static void load(char *text)
+{
+    static struct gs_keyring *ring;
+    const struct gs_vault_db db = {.query = query, .arg = text};
+    struct gs_data_key key;
+    struct gs_err err = {.text = ""};
+
+    if (!ring)
+        ring = gs_keyring_parse("k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=", &err);
+    if (!ring || gs_data_key_load(&db, ring, "1", GS_THIRD_PARTY, &key, &err) == GS_OK || !err.text[0])
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char id[GS_KEY_ID_MAX + 1], text[4096];
@@ -38,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size)
         memcpy(text, data, size);
     text[size] = 0;
+    load(text);
     struct gs_keyring *k = gs_keyring_parse(text, &err);
     if (k && strlen(gs_keyring_active(k)) == 0)
         abort();
