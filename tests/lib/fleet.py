@@ -23,6 +23,9 @@ PARTS = ("common", "install", "build", "servers", "services")
 SERVICES = ("scheduler", "progress-writer", "fetch-in-boundary", "fetch-cross-boundary", "fetch-third-party", "notifier")
 
 
+SHELL_SECONDS = 300
+
+
 class FleetError(Exception):
     pass
 
@@ -73,11 +76,20 @@ class Fleet:
     def shell(self, command, check=True, **settings):
         """Runs functions of scripts/lib; returns what they print."""
         libs = "; ".join(f'. "{ROOT}/scripts/lib/{p}.sh"' for p in PARTS)
-        done = subprocess.run(["bash", "-c", f"set -u; {libs}; {command}"], env={**self.environ, **settings}, text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
-        if check and done.returncode:
-            raise FleetError(f"{command}: status {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done.stdout.strip()
+        # In a session of its own, as ^C is not for it: what it has begun to start would be known to nobody.
+        process = subprocess.Popen(["bash", "-c", f"set -u; {libs}; {command}"], env={**self.environ, **settings}, text=True,
+                                   start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            out, err = process.communicate(timeout=SHELL_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        except BaseException:
+            process.communicate(timeout=SHELL_SECONDS)
+            raise
+        if check and process.returncode:
+            raise FleetError(f"{command}: status {process.returncode}\n{out}\n{err}")
+        return out.strip()
 
     def start_servers(self):
         self.shell("postgres_start; redis_start; broker_start; make_keys; migrate && make_topics")

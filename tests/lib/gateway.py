@@ -76,8 +76,11 @@ class Gateway:
 
     def __enter__(self):
         self.start_servers()
-        self.start()
-        return self
+        try:
+            return self.start()
+        except BaseException:
+            self.kill()
+            raise
 
     def __exit__(self, kind, *_):
         self.stop(check=kind is None)
@@ -119,10 +122,18 @@ class Gateway:
         self.address = re.findall(r'"listening" address=(\S+)', self.log()[begin:])[-1]
         return self
 
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def stop(self, sig=signal.SIGTERM, check=True):
         if self.process.poll() is None:
             self.process.send_signal(sig)
-            status = self.process.wait(60)
+            try:
+                status = self.process.wait(60)
+            finally:
+                self.kill()
             assert status == 0 or not check or sig == signal.SIGKILL, self.log()
         assert "Sanitizer" not in self.log() and "runtime error:" not in self.log(), self.log()
 
