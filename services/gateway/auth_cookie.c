@@ -64,7 +64,7 @@ bool gw_return_to_valid(const char *s)
     if (s[0] != '/' || s[1] == '/' || strlen(s) > GW_RETURN_TO_MAX)
         return false;
     for (; *s; s++)
-        if ((unsigned char)*s <= 0x20 || *s == 0x7f || *s == '\\')
+        if ((unsigned char)*s <= 0x20 || (unsigned char)*s >= 0x7f || *s == '\\')
             return false;
     return true;
 }

@@ -251,7 +251,7 @@ static int open_cursor(struct gw_call *c)
     if (c->cursor)
         return 0;
     gw_call_fault(c, "#query/cursor", "is none that this list gave out; begin without one");
-    return invalid(c, 400);
+    return invalid(c, 422);
 }
 
 static bool is_json(const struct gw_call *c)

@@ -1,4 +1,5 @@
-/* The document as it is served: what was written, and the answers that every operation shares. */
+/* The document as it is served: what was written, the answers that every operation shares, and what the router lets
+ * into no path and no query. */
 #include "common/str.h"
 #include "services/gateway/document_private.h"
 
@@ -49,12 +50,22 @@ static const struct {
     {"409", "It conflicts with what there is", has_effect},
     {"412", "Somebody else was faster", has_effect},
     {"413", "The body is too large", has_body},
+    {"414", "The address is too long", always},
     {"415", "The body is of a media type that is not taken", has_body},
     {"422", "The request is understood, but its content is not right", has_input},
     {"429", "Too many requests of this caller", always},
+    {"431", "The headers are too many, or too long", always},
     {"500", "A mistake of goalsync's", always},
     {"503", "Try again later", always},
 };
+
+static bool text_is(const struct gw_document *d, uint32_t at, const char *text)
+{
+    size_t len;
+    const char *s = gs_json_at_type(d->json, at) == GS_JSON_STRING ? gs_json_at_text(d->json, at, &len) : NULL;
+
+    return s && gs_str_eq(s, text);
+}
 
 static const struct gw_operation *operation_at(const struct gw_document *d, uint32_t operation)
 {
@@ -105,9 +116,42 @@ static void put_responses(struct gw_document *d, const struct gw_operation *op, 
     gs_buf_putc(&d->served, '}');
 }
 
+/* What a parameter of any text may hold at all, for clients to know; null: it is no such parameter. Written here in the
+ * way of ECMAScript, as no regular expression of POSIX can name the character zero. */
+static const char *text_pattern(const struct gw_document *d, uint32_t parameter)
+{
+    static const char *const narrower[] = {"$ref", "pattern", "format", "enum", "const"};
+    uint32_t schema = gs_json_member(d->json, parameter, "schema"), in = gs_json_member(d->json, parameter, "in");
+
+    if (!text_is(d, gs_json_member(d->json, schema, "type"), "string"))
+        return NULL;
+    for (size_t i = 0; i < sizeof(narrower) / sizeof(*narrower); i++)
+        if (gs_json_member(d->json, schema, narrower[i]) != GS_JSON_NONE)
+            return NULL;
+    return text_is(d, in, "path")    ? "^[^/\\\\x00-\\\\x1f\\\\x7f]*$"
+           : text_is(d, in, "query") ? "^[^\\\\x00-\\\\x1f\\\\x7f]*$"
+                                     : NULL;
+}
+
+static void put_members(struct gw_document *d, uint32_t object)
+{
+    for (uint32_t at = gs_json_first(d->json, object); at != GS_JSON_NONE; at = gs_json_next(d->json, object, at)) {
+        put_key(d, at, at == gs_json_first(d->json, object));
+        put(d, at);
+    }
+}
+
+static void put_text_schema(struct gw_document *d, uint32_t schema, const char *pattern)
+{
+    gs_buf_putc(&d->served, '{');
+    put_members(d, schema); /* at least its type */
+    gs_buf_printf(&d->served, ",\"pattern\":\"%s\"}", pattern);
+}
+
 static void put_object(struct gw_document *d, uint32_t object)
 {
     const struct gw_operation *op = operation_at(d, object);
+    const char *pattern = text_pattern(d, object);
     bool first = true;
 
     gs_buf_putc(&d->served, '{');
@@ -117,6 +161,8 @@ static void put_object(struct gw_document *d, uint32_t object)
         first = false;
         if (op && gs_str_eq(gs_json_key(d->json, at, &len), "responses"))
             put_responses(d, op, at);
+        else if (pattern && gs_str_eq(gs_json_key(d->json, at, &len), "schema"))
+            put_text_schema(d, at, pattern);
         else
             put(d, at);
     }

@@ -16,6 +16,7 @@ SPECIAL = {
     "tenant_admin_appoint": {"email": "owner@example.org"},
     "preview_create": {"settings": {"query": "SELECT 1"}},
     "link_create": {"settings": {"query": "SELECT 1"}},
+    "link_edit": {"settings": {"query": "SELECT 1"}},
 }
 # Members whose name says more than their schema: a plain value, or a kind of thing.
 PLAIN = {"weight": "50", "value": "1"}

@@ -18,6 +18,7 @@ ON_GOALS = ["goal", "task", "check_in", "comment", "link"]
 class World:
     def __init__(self, fleet):
         self.fleet, self.number = fleet, 0
+        self.connection = fleet.connect()  # of its own: thousands of things are made one by one
         self.tokens = {"nobody": None}
         self.org, self.org_public = self.insert("organisation", name=f"First {SECRET}")
         self.other_org, _ = self.insert("organisation", name="Second")
@@ -27,12 +28,20 @@ class World:
         self.person(self.other_org, "other", "owner")
         self.account("tenant", tenant_admin=True)
         for org in (self.org, self.other_org):
-            fleet.sql("INSERT INTO org_integration (org_id, connector, enabled, terms_url, terms_version) VALUES (%s, 'postgresql', true, 'x', '1')", org)
+            self.sql("INSERT INTO org_integration (org_id, connector, enabled, terms_url, terms_version) VALUES (%s, 'postgresql', true, 'x', '1')", org)
+
+    def sql(self, statement, *params):
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, params or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def one(self, statement, *params):
+        return self.sql(statement, *params)[0][0]
 
     def insert(self, table, **columns):
         """Inserts a row; returns its inner and its outer id."""
         names = ", ".join(columns)
-        return self.fleet.sql(f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id, public_id::text",
+        return self.sql(f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING id, public_id::text",
                               *columns.values())[0]
 
     def account(self, name, tenant_admin=False):
@@ -93,9 +102,12 @@ class World:
     def make_objective(self, private):
         return self.make_goal(private, "objective")
 
+    def make_key_result(self, private):
+        return self.make_goal(private, "key_result")
+
     def make_shared_connection(self, _):
         connection = self.make_connection(False)
-        self.fleet.sql("UPDATE connection SET shared = true WHERE id = %s", connection[0])
+        self.sql("UPDATE connection SET shared = true WHERE id = %s", connection[0])
         return connection
 
     def make_link(self, private):
@@ -103,8 +115,8 @@ class World:
 
     def link(self, goal):
         connection, _ = self.make_connection(False)
-        self.fleet.sql("UPDATE goal SET mode = 'data_source' WHERE id = %s", goal)
-        batch = self.fleet.one("INSERT INTO link_batch (connection_id, org_id, slot_hash, batch_key) VALUES (%s, %s, 1, 'k') RETURNING id",
+        self.sql("UPDATE goal SET mode = 'data_source' WHERE id = %s", goal)
+        batch = self.one("INSERT INTO link_batch (connection_id, org_id, slot_hash, batch_key) VALUES (%s, %s, 1, 'k') RETURNING id",
                                connection, self.org)
         return self.insert("link", org_id=self.org, goal_id=goal, connection_id=connection, batch_id=batch, linked_by=self.owner,
                            settings='{"query":"SELECT 1"}')
@@ -113,44 +125,44 @@ class World:
         return self.insert("webhook", org_id=self.org, url=f"https://hook.example/{SECRET}", events=["goal.closed"])
 
     def make_token(self, _):
-        account = self.fleet.one("SELECT account_id FROM person WHERE id = %s", self.owner)
+        account = self.one("SELECT account_id FROM person WHERE id = %s", self.owner)
         return self.insert("api_token", account_id=account, org_id=self.org, name=self.words(False), hint="gst_x", scopes=["read"],
                            token_hash=secrets.token_bytes(32))
 
     # ---- what an operation needs beside the thing itself; `of` is its outer id
 
     def prepare_goal_link_get(self, of):
-        self.link(self.fleet.one("SELECT id FROM goal WHERE public_id = %s", of))
+        self.link(self.one("SELECT id FROM goal WHERE public_id = %s", of))
 
     def prepare_link_push(self, of):
-        self.fleet.sql("INSERT INTO org_integration (org_id, connector, enabled) VALUES (%s, 'zapier', true) ON CONFLICT DO NOTHING", self.org)
-        self.fleet.sql("UPDATE connection SET connector = 'zapier' WHERE id = (SELECT connection_id FROM link WHERE public_id = %s)", of)
-        self.fleet.sql("UPDATE link_batch SET pushed = true WHERE id = (SELECT batch_id FROM link WHERE public_id = %s)", of)
+        self.sql("INSERT INTO org_integration (org_id, connector, enabled) VALUES (%s, 'zapier', true) ON CONFLICT DO NOTHING", self.org)
+        self.sql("UPDATE connection SET connector = 'zapier' WHERE id = (SELECT connection_id FROM link WHERE public_id = %s)", of)
+        self.sql("UPDATE link_batch SET pushed = true WHERE id = (SELECT batch_id FROM link WHERE public_id = %s)", of)
 
     def prepare_goal_resume(self, of):
-        self.fleet.sql("UPDATE goal SET kind = 'key_result', mode = 'data_source', override = 'sticky', has_value = true, applied_value = 1 "
+        self.sql("UPDATE goal SET kind = 'key_result', mode = 'data_source', override = 'sticky', has_value = true, applied_value = 1 "
                        "WHERE public_id = %s", of)
 
     def close(self, of):
-        self.fleet.sql("UPDATE goal SET status = 'closed', status_by_hand = true WHERE public_id = %s", of)
+        self.sql("UPDATE goal SET status = 'closed', status_by_hand = true WHERE public_id = %s", of)
 
     prepare_goal_reopen = prepare_goal_score = close
 
     # ---- what would change who the callers are, taken back
 
     def undo_organisation_join(self, of):
-        self.fleet.sql("DELETE FROM person p USING account a WHERE a.id = p.account_id AND a.subject = 'tenant'")
+        self.sql("DELETE FROM person p USING account a WHERE a.id = p.account_id AND a.subject = 'tenant'")
 
     # ---- what stands behind another thing in a path; `of` is that one's outer id
 
     def make_parent(self, of):
         """A goal above a goal."""
         parent, public = self.make_goal(False, "objective")
-        self.fleet.sql("INSERT INTO goal_edge (parent_id, child_id, org_id) SELECT %s, id, org_id FROM goal WHERE public_id = %s", parent, of)
+        self.sql("INSERT INTO goal_edge (parent_id, child_id, org_id) SELECT %s, id, org_id FROM goal WHERE public_id = %s", parent, of)
         return public
 
     def make_delivery(self, of):
         """A message to a webhook."""
-        return self.fleet.sql("INSERT INTO webhook_delivery (org_id, webhook_id, event_id, event, payload, state) SELECT org_id, id, %s, "
+        return self.sql("INSERT INTO webhook_delivery (org_id, webhook_id, event_id, event, payload, state) SELECT org_id, id, %s, "
                               "'goal.closed', '{}', 'failed' FROM webhook WHERE public_id = %s RETURNING public_id::text",
                               secrets.token_hex(8), of)[0][0]

@@ -3,10 +3,12 @@ gateway with operations that only tests want (tests/service/gateway)."""
 import contextlib
 import http.client
 import json
+import re
 import socket
 import subprocess
 import sys
 import threading
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -159,6 +161,18 @@ def test_who_has_no_access_learns_nothing_of_what_the_request_should_hold(probe)
 # ---- parameters and bodies
 
 
+def test_what_the_document_keeps_out_of_addresses_is_refused_there(gateway, probe, ada):
+    paths = gateway.get("/openapi.json").json["paths"]
+    emoji = next(p["schema"] for p in paths["/api/v1/goals/{goal}/reactions/{emoji}"]["parameters"] if p["name"] == "emoji")
+    tag = next(p["schema"] for p in paths["/api/v1/organisations/{organisation}/goals"]["get"]["parameters"] if p.get("name") == "tag")
+    for schema, kept_out in ((emoji, "/\0\n\x1f\x7f"), (tag, "\0\n\x1f\x7f")):
+        assert re.search(schema["pattern"], "žluť & 👍\x80")
+        assert not any(re.search(schema["pattern"], f"a{c}b") for c in kept_out)
+    for c in "\0\n\x1f\x7f/":
+        gateway.call("PUT", f"/api/v1/goals/{NOTHING}/reactions/{urllib.parse.quote(c, safe='')}", token=ada).expect(400)
+        probe.get(f"/probe/params?text={urllib.parse.quote(c, safe='')}").expect(200 if c == "/" else 400)
+
+
 @pytest.mark.parametrize("query, pointer", [
     ("n=6", "#query/n"), ("n=x", "#query/n"), ("n=1.0", "#query/n"), ("n=", "#query/n"), ("flag=yes", "#query/flag"),
     ("day=2026-02-30", "#query/day"), ("words=a,d", "#query/words"), ("words=a,a,a,a", "#query/words"),
@@ -239,10 +253,11 @@ def test_pages(probe, ada):
 
 def test_cursors_are_ours_alone(probe, ada, fleet):
     cursor = probe.get("/probe/page?limit=1", ada).json["next_cursor"]
-    for bad in (cursor[:-1], cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB"), "A" * len(cursor), "3", "x"):
-        problem = probe.get(f"/probe/page?cursor={bad}", ada).expect(400).json
+    changed = cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB")
+    for bad, status in ((cursor[:-1], 400), (cursor + "A", 422), (changed, 422), ("A" * len(cursor), 422), ("3", 400), ("x" * 38, 400), ("%2B" * 40, 400)):
+        problem = probe.get(f"/probe/page?cursor={bad}", ada).expect(status).json
         assert problem["errors"][0]["pointer"] == "#query/cursor"
-    probe.get(f"/probe/other-page?cursor={cursor}", ada).expect(400)
+    probe.get(f"/probe/other-page?cursor={cursor}", ada).expect(422)
     with Gateway(fleet, "gateway.probe2", program="goalsync-gateway-probe") as replica:
         assert replica.get(f"/probe/page?limit=1&cursor={cursor}", ada).expect(200).json["items"] == [{"n": 2}]
 

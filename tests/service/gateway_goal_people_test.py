@@ -366,7 +366,7 @@ def test_lists_filter_and_sort(world):
     for query, expected in rows:
         assert got(query) == expected, query
     cursor = world.gateway.get(path + "?sort=title&limit=1", world.token).json["next_cursor"]
-    assert "another order" in world.gateway.get(f"{path}?sort=-title&cursor={cursor}", world.token).expect(400).json["detail"]
+    assert "another order" in world.gateway.get(f"{path}?sort=-title&cursor={cursor}", world.token).expect(422).json["detail"]
     world.gateway.get(path + "?sort=nonsense", world.token).expect(400)
     world.gateway.get(path + "?progress_min=x", world.token).expect(400)
 

@@ -118,7 +118,7 @@ static int goal_list(struct gw_call *c)
     const char *sql = sort_sql(c);
 
     if (!sql)
-        return gw_fail(c, 400, "cursor",
+        return gw_fail(c, 422, "cursor",
                        "the cursor is of a list in another order; ask for the first page in this one");
     GS_AUTO_RESULT rows =
         gw_query(c, sql,
