@@ -101,6 +101,10 @@ void case_put_connector(const struct fetch_entry *e, struct gs_buf *b);
  * broken answers that were taken for good; *ret_tried: of all. */
 int case_mutate(const struct test_case *c, const struct fetch_connector *connector, int *ret_tried);
 
+/* Whether the connector's data holds together: labels, forms, ways to sign in, hosts, the trial. Returns the number of
+ * mistakes, each printed. */
+int case_connector(const struct fetch_entry *e);
+
 /* Changes each field of the case's first link, and demands of links that still have its batch key that they are asked
  * for when both are asked together; and that the case's own links have one key. Returns the number of those that are
  * not; *ret_tried: of all. */

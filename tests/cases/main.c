@@ -303,5 +303,7 @@ int main(int argc, char **argv)
     r.connector = entry->connector;
     if (r.json)
         print_json(entry, NULL);
+    if (!r.json && !r.print)
+        r.failed += case_connector(entry);
     return run_folder(&r, argv[2]);
 }
