@@ -23,6 +23,7 @@ PAGING = 8                    # a connector that may ask more often than this mu
 DEADLINE_MS = 20000           # of plays that end by themselves
 SHORT_MS = 700                # of plays that do not
 SECOND = 1_000_000
+LONGEST_WAIT_US = 24 * 3600 * SECOND  # FETCH_WAIT_MAX_US
 
 
 class NotApplicable(Exception):
@@ -327,6 +328,35 @@ def slow(s):
     yield from s.perverted(trickle, no_other_value_but_one)
 
 
+ODD = ["..", ".", "../../zz", "a?zz=1", "a&zz=1", "a#zz", "a;zz", "a%2e%2e%2fzz", "a\\zz", 'a"zz', "a'zz", "a\r\nX-Zz: 1", "a zz", "\u00e4\u2028zz"]
+
+
+@case("oddly typed")
+def oddly_typed(s):
+    """What people type in a link's form is refused, or stays one part of the address it stands in: no other path, no further
+    key, no further header."""
+    def stayed(play, result):
+        for request in play.script.requests:
+            paths = [re.sub(r"^[a-z]+://[^/]*", "", x["url"]) for x in play.case["exchanges"]]
+            if not any(p.count("/") == request.path.count("/") or play.slashes for p in paths):
+                return f"another path was asked: {request.target}"
+            if any(part in ("..", ".") for part in request.path.replace("%2E", ".").replace("%2e", ".").split("/")):
+                return f"the path has dots as parts: {request.target}"
+            keys = {n for x in play.case["exchanges"] for n, _ in x["queries"]}
+            if any(n == "zz" and n not in keys for n, _ in request.queries) or request.header("X-Zz") is not None:
+                return f"what was typed became a key or a header of its own: {request.target}"
+        return None if result["outcome"] == "ok" or result["error"] else "a refusal without a reason"
+
+    for c in s.main:
+        for name in c["links"][0]:
+            for odd in ODD:
+                typed = copy.deepcopy(c)
+                typed["links"] = [{**typed["links"][0], name: odd}]
+                play = Play(typed, Conversation(typed), stayed, what=f"{c['case']}, {name} is {odd!r}")
+                play.slashes = "/" in odd
+                yield play
+
+
 # ---------------------------------------------------------------- pages
 
 def pages_of(s):
@@ -412,6 +442,17 @@ def error_in_200(s):
 def broken_text(s):
     yield from s.answered(lambda a: replaced(body=a.body.replace(b'"', b'"\xff\xfe', 1))(a), no_other_value)
     yield from s.answered(lambda a: replaced(body=b"\x00" + a.body)(a), no_value())
+
+
+@case("deep nesting")
+def deep(s):
+    """All of the answer, and one member more that is nested without end."""
+    def make(answer):
+        body, nested = answer.body.rstrip(), b"[" * 2000 + b"]" * 2000
+        body = body[:-1] + (b',"zz":' if body.endswith(b"}") else b",") + nested + body[-1:]
+        return replaced(body=body)(answer)
+    yield from s.answered(make, no_value())
+    yield from s.answered(replaced(body="[" * 100000), no_value())
 
 
 def tokens_of(body):
@@ -551,6 +592,7 @@ case("429, date")(limited(lambda now: [("Retry-After", http_date(now + 180 * SEC
 case("429, rate headers")(limited(reset_headers, after_us=90 * SECOND))
 case("429, nothing said")(limited(lambda now: [], body=""))
 case("429, nonsense")(limited(lambda now: [("Retry-After", "soon"), ("X-RateLimit-Reset", "-1")]))
+case("429, too far ahead")(limited(lambda now: [("Retry-After", "99999999")], after_us=LONGEST_WAIT_US))
 case("403 as a limit")(limited(lambda now: [("Retry-After", "7")], status=403, after_us=7 * SECOND))
 case("403 as a limit, headers")(limited(reset_headers, status=403, after_us=90 * SECOND))
 
