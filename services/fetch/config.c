@@ -15,6 +15,9 @@ const struct gs_env fetch_env[] = {
      "bytes of one reply of a source"},
     {"GOALSYNC_FETCH_EXCHANGES", GS_ENV_INT, &fetch_config.exchanges, "200", 1, FETCH_EXCHANGES_MAX,
      "exchanges with a source for one request, where a connector needs many"},
+    {"GOALSYNC_FETCH_BUDGET_ALONE", GS_ENV_INT, &fetch_config.alone_percent, "5", 1, 100,
+     "percent of every source's limits that this worker takes while Redis is away: 100 divided by the workers there "
+     "are"},
     {"GOALSYNC_FETCH_EXCLUDE", GS_ENV_STRING, &fetch_config.exclude, "", 0, 0,
      "connectors left to workers of their own, with commas between"},
     {"GOALSYNC_FETCH_ALLOW_PLAIN", GS_ENV_BOOL, &fetch_config.allow_plain, "no", 0, 0,

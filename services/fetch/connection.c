@@ -351,12 +351,6 @@ struct fetch_conn *fetch_conns_get(struct fetch_conns *cs, int64_t id, int32_t v
     return NULL;
 }
 
-void fetch_conn_limit(struct fetch_conn *c, int64_t until_us, const char *why)
-{
-    c->limit_until_us = until_us;
-    gs_fail(&c->limit_err, GS_RETRY, "%s", why);
-}
-
 struct fetch_conns *fetch_conns_new(const struct fetch_conns_spec *spec)
 {
     struct fetch_conns *cs = gs_alloc(sizeof *cs);

@@ -6,6 +6,7 @@
 #include "common/pg.h"
 #include "common/redis.h"
 #include "common/vault.h"
+#include "services/fetch/budget.h"
 #include "services/fetch/catalogue.h"
 #include "services/fetch/secret.h"
 #include "services/fetch/task.h"
@@ -15,7 +16,7 @@
 struct fetch_conns;
 struct fetch_conn_wait;
 
-/* Does not change once loaded, but for the limit: a newer version is another object, and both live while they are used.
+/* Does not change once loaded: a newer version is another object, and both live while they are used.
  */
 struct fetch_conn {
     int64_t id, org_id;
@@ -26,9 +27,7 @@ struct fetch_conn {
     struct fetch_settings *settings;
     struct fetch_secrets
         *secrets; /* null when the connector needs none. The token cache of later connectors fills this too */
-    /* The source's limit; until then nothing is asked. 0: none. */
-    int64_t limit_until_us;
-    struct gs_err limit_err;
+    char self[FETCH_SCOPE_TEXT], account[FETCH_SCOPE_TEXT]; /* for limits: this connection; who shares them with it */
 
     /* the cache's own */
     struct fetch_conns *owner;
@@ -69,7 +68,6 @@ struct fetch_conn *fetch_conns_get(struct fetch_conns *cs, int64_t id, int32_t v
 void fetch_conns_gates_changed(struct fetch_conns *cs);
 void fetch_conn_cancel(struct fetch_conn_wait *wait); /* harmless when not waiting */
 void fetch_conn_release(struct fetch_conn *c);
-void fetch_conn_limit(struct fetch_conn *c, int64_t until_us, const char *why);
 
 /* ---- between connection.c and connection_load.c ---- */
 

@@ -1,12 +1,15 @@
 /* Turns a stored connection into one that can be used: checks whose it is, opens the credential, seals the copy for
  * Redis. */
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/str.h"
 #include "services/fetch/connection.h"
 
 #define PLACE_MAX    96
+#define ACCOUNT_MAX  4096                   /* bytes of what a connector calls an account */
 #define PLAIN_MAX    (GS_SECRET_MAX - 1024) /* a longer connection is not cached in Redis */
 #define COPY_VERSION 1
 
@@ -206,6 +209,27 @@ static bool read_settings(struct fetch_conn *c, const struct fetch_conn_row *row
                                  (long long)c->id, err.text);
 }
 
+/* A connection has limits of its own until it gets another version, which may be another account. Accounts are texts
+ * of customers: of any length, with any bytes. */
+static void name_account(struct fetch_conn *c)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    struct gs_buf account;
+
+    snprintf(c->self, sizeof c->self, "c%lld.%d", (long long)c->id, (int)c->version);
+    memcpy(c->account, c->self, sizeof c->account);
+    if (!c->entry->connector->account)
+        return;
+    gs_buf_init(&account, ACCOUNT_MAX);
+    c->entry->connector->account(c->settings, &account);
+    if (account.len && !account.overflow) {
+        EVP_Digest(account.data, account.len, digest, NULL, EVP_sha256(), NULL);
+        c->account[0] = 'a';
+        gs_hex_encode(digest, 16, c->account + 1);
+    }
+    gs_buf_done(&account);
+}
+
 void fetch_conn_fill(struct fetch_conn *c, const struct fetch_conns_spec *spec, const struct fetch_conn_row *row,
                      struct gs_buf *cache)
 {
@@ -219,4 +243,6 @@ void fetch_conn_fill(struct fetch_conn *c, const struct fetch_conns_spec *spec, 
         refuse(c, FETCH_OUTCOME_GONE, "connection %lld is not for this worker", (long long)c->id);
     else if (read_settings(c, row) && c->entry->connector->auths)
         open_secrets(c, spec, row, cache);
+    if (c->settings)
+        name_account(c);
 }

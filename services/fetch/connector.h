@@ -79,6 +79,26 @@ struct fetch_host {
     const char *url;  /* "https://sheets.googleapis.com" */
 };
 
+/* ---- what the source allows ---- */
+
+enum fetch_budget_of {
+    FETCH_OF_CONNECTION, /* each connection has its own */
+    FETCH_OF_ACCOUNT,    /* connections with the same account() share it */
+    FETCH_OF_CLIENT,     /* all share it: the source counts the operator's application */
+};
+
+#define FETCH_BUDGETS_MAX 8 /* rows of one connector */
+#define FETCH_RULES_MAX   4 /* of them for one exchange */
+
+/* A limit as the source documents it: no `seconds` in a row ever have more than `requests`, and `burst` of them (0: a
+ * tenth) may come at once. A row without a name counts every exchange; one with a name those that fetch_spend() calls
+ * so. An exchange that nobody called anything spends the first name. */
+struct fetch_budget {
+    const char *name; /* "search" */
+    enum fetch_budget_of of;
+    int requests, seconds, burst;
+};
+
 #define FETCH_NUMBER  1u /* may feed goals with a metric */
 #define FETCH_PERCENT 2u /* may feed plain percent goals */
 
@@ -93,8 +113,10 @@ struct fetch_connector {
     const char *terms_url;
     const char *terms_version; /* grows when the terms change in substance; null: the first */
     enum fetch_wire wire;
-    const struct fetch_auth *auths; /* ended by {0}; the first is the usual one; null: it needs no secret */
-    const struct fetch_host *hosts; /* ended by {0}; may be null */
+    const struct fetch_auth *auths;     /* ended by {0}; the first is the usual one; null: it needs no secret */
+    const struct fetch_host *hosts;     /* ended by {0}; may be null */
+    const struct fetch_budget *budgets; /* ended by {0}; null: the source documents none */
+    int host_requests;                  /* the most that one worker has under way with one host; 0: 64 */
     unsigned outcomes;
     const struct fetch_field *connection_fields; /* ended by {0}; not secret */
     const struct fetch_field *link_fields;       /* ended by {0} */
@@ -109,6 +131,9 @@ struct fetch_connector {
     /* Links of one connection with equal keys are asked together, as one task with several targets. Null: links with
      * equal settings are. */
     void (*batch_key)(const struct fetch_settings *link, struct gs_buf *ret_key);
+    /* Whose limits these are, "acme.example.net": connections of equal accounts wait together. Null: the connection's
+     * own. */
+    void (*account)(const struct fetch_settings *connection, struct gs_buf *ret_account);
     /* Ask for the first exchange and return GS_AGAIN; or emit and return GS_OK; or gs_fail(fetch_err(t), ...). */
     enum gs_rc (*start)(struct fetch_task *t);
     /* As start. HTTP: called for 2xx only, unless judge is set. */
@@ -142,6 +167,8 @@ enum gs_rc fetch_follow(struct fetch_task *t, const char *url);
 void fetch_base(struct fetch_task *t, const char *base_url);                  /* before fetch_get */
 void fetch_query(struct fetch_task *t, const char *name, const char *value);  /* after it; percent-encoded */
 void fetch_header(struct fetch_task *t, const char *name, const char *value); /* after it */
+/* Of which budget the exchange is: after fetch_get and the like. */
+void fetch_spend(struct fetch_task *t, const char *budget);
 /* SQL: one read-only statement. */
 enum gs_rc fetch_sql(struct fetch_task *t, const char *statement);
 

@@ -94,6 +94,15 @@ static const char *either(const struct fetch_reply *r, const char *a, const char
     return value ? value : header(r, b);
 }
 
+/* "Nothing is left of this budget", and no word that all have to wait. */
+static bool budget_is_empty(const struct fetch_reply *r)
+{
+    const char *left = either(r, "x-ratelimit-remaining", "ratelimit-remaining");
+    int64_t n;
+
+    return !header(r, "retry-after") && left && parse_number(left, &n) && n == 0;
+}
+
 /* The budget's own headers count only when they say that nothing is left: many sources send them always. */
 static int64_t wait_until(const struct fetch_reply *r, int64_t now_us)
 {
@@ -174,7 +183,7 @@ static const char *said(const struct fetch_reply *r, char dst[MESSAGE_MAX + 2])
 
 static struct fetch_judgement waiting(const struct fetch_reply *r, int64_t now_us, struct gs_err *err)
 {
-    struct fetch_judgement j = {FETCH_OUTCOME_WAITING, wait_until(r, now_us)};
+    struct fetch_judgement j = {FETCH_OUTCOME_WAITING, wait_until(r, now_us), budget_is_empty(r)};
     char text[MESSAGE_MAX + 2];
 
     gs_fail(err, GS_RETRY, "the source's limit is reached (status %ld)%s", r->status, said(r, text));
@@ -183,7 +192,7 @@ static struct fetch_judgement waiting(const struct fetch_reply *r, int64_t now_u
 
 static struct fetch_judgement failed(const struct fetch_reply *r, int64_t now_us, struct gs_err *err)
 {
-    struct fetch_judgement j = {FETCH_OUTCOME_RETRY, 0};
+    struct fetch_judgement j = {.outcome = FETCH_OUTCOME_RETRY};
     char text[MESSAGE_MAX + 2];
 
     if (!parse_when(header(r, "retry-after"), now_us, &j.retry_at_us))
@@ -194,7 +203,7 @@ static struct fetch_judgement failed(const struct fetch_reply *r, int64_t now_us
 
 static struct fetch_judgement final(const struct fetch_reply *r, enum gs_rc rc, const char *what, struct gs_err *err)
 {
-    struct fetch_judgement j = {fetch_outcome_of(rc), 0};
+    struct fetch_judgement j = {.outcome = fetch_outcome_of(rc)};
     char text[MESSAGE_MAX + 2];
 
     gs_fail(err, rc, "%s (status %ld)%s", what, r->status, said(r, text));
@@ -206,7 +215,7 @@ struct fetch_judgement fetch_http_rc(const struct fetch_reply *r, int64_t now_us
     long status = r->status;
 
     if (status >= 200 && status < 300)
-        return (struct fetch_judgement){FETCH_OUTCOME_OK, 0};
+        return (struct fetch_judgement){.outcome = FETCH_OUTCOME_OK};
     if (status == 429 || (status == 403 && limit_reached(r)))
         return waiting(r, now_us, err);
     if (status == 408 || status == 425 || status >= 500)

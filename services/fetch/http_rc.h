@@ -8,6 +8,7 @@
 struct fetch_judgement {
     enum fetch_outcome outcome; /* OK: the reply is for the connector */
     int64_t retry_at_us;        /* WAITING: always; RETRY: when the source says so */
+    bool of_budget; /* WAITING: a budget's headers say that nothing is left of it, which says nothing of others */
 };
 
 /* err says what happened unless the outcome is OK. */

@@ -15,6 +15,7 @@
 
 #define HANDFUL        32 /* messages of a lane in its turn */
 #define URGENT_PART    8  /* 1/8 of the window */
+#define LOOKS          2  /* that find a lane full before it is thinned */
 #define UNACKNOWLEDGED 4  /* windows of finished requests that wait for Kafka before no more are taken */
 
 /* ---- room ---- */
@@ -159,6 +160,23 @@ void fetch_lanes_pump(struct fetch_worker *w)
     gs_defer(w->loop, pump, w);
 }
 
+/* Who waits for one host or budget leaves half of a lane to others, when the lane stays full of them. */
+void fetch_lanes_look(void *worker)
+{
+    struct fetch_worker *w = worker;
+
+    for (size_t i = 0; i < w->n_lanes; i++) {
+        struct fetch_lane *lane = &w->lanes[i];
+
+        lane->full = lane->waiting && !room(lane) ? lane->full + 1 : 0;
+        if (lane->full < LOOKS)
+            continue;
+        lane->full = 0;
+        fetch_sites_thin(w->sites, lane->entry, lane_limit(lane->window) / 2);
+        fetch_purses_thin(w->purses, lane->entry, lane_limit(lane->window) / 2);
+    }
+}
+
 void fetch_lanes_ready(void *worker, struct gs_lane *source)
 {
     struct fetch_worker *w = worker;
@@ -241,6 +259,15 @@ static struct fetch_stats *stats_of(struct fetch_worker *w, const struct fetch_e
     return s;
 }
 
+static enum gs_rc check_budgets(const struct fetch_worker *w, const char *only, const char *exclude, struct gs_err *err)
+{
+    for (const struct fetch_entry *e = fetch_catalogue(); e->name; e++) {
+        if (wanted(w, e, only, exclude) && fetch_budgets_check(e->connector, err) != GS_OK)
+            return GS_REJECT;
+    }
+    return GS_OK;
+}
+
 static void add_lane(struct fetch_worker *w, struct fetch_lane *lane, const struct fetch_entry *e, bool urgent)
 {
     snprintf(lane->topic, sizeof lane->topic, "fetch.%s.%s.%s", urgent ? "urgent" : "requested",
@@ -255,7 +282,8 @@ enum gs_rc fetch_lanes_init(struct fetch_worker *w, const char *only, const char
 {
     size_t entries = 0, n = 0, i = 0;
 
-    if (check_names(only, "--connectors", err) != GS_OK || check_names(exclude, "GOALSYNC_FETCH_EXCLUDE", err) != GS_OK)
+    if (check_names(only, "--connectors", err) != GS_OK ||
+        check_names(exclude, "GOALSYNC_FETCH_EXCLUDE", err) != GS_OK || check_budgets(w, only, exclude, err) != GS_OK)
         return GS_REJECT;
     for (const struct fetch_entry *e = fetch_catalogue(); e->name; e++, entries++)
         n += wanted(w, e, only, exclude);

@@ -58,6 +58,7 @@ static struct fetch_request *new_request(struct fetch_worker *w, struct fetch_la
 static void let_go(struct fetch_request *q)
 {
     fetch_conn_cancel(&q->wait);
+    fetch_pass_leave(q);
     if (q->http)
         gs_http_cancel(q->http);
     if (q->sql)
@@ -113,7 +114,7 @@ static void report(struct fetch_request *q, const struct fetch_answer *a)
                      q->order.n_targets, (int)a->elapsed_ms, (int)a->requests_used);
 }
 
-static void finish(struct fetch_request *q, enum fetch_outcome outcome, const char *error, int64_t retry_at_us)
+void fetch_request_finish(struct fetch_request *q, enum fetch_outcome outcome, const char *error, int64_t retry_at_us)
 {
     struct fetch_answer a = {
         .order = &q->order,
@@ -144,20 +145,27 @@ static void finish_task(struct fetch_request *q)
             fetch_task_result(t, place++, &q->results[i]);
     }
     if (outcome == FETCH_OUTCOME_WAITING)
-        fetch_conn_limit(q->conn, fetch_task_retry_at_us(t), fetch_task_error(t));
-    finish(q, outcome, fetch_task_error(t), fetch_task_retry_at_us(t));
+        fetch_limits_add(q->w->limits, q->lane->entry, q->conn->account, fetch_task_used_up(t),
+                         fetch_task_retry_at_us(t), fetch_task_error(t));
+    fetch_request_finish(q, outcome, fetch_task_error(t), fetch_task_retry_at_us(t));
 }
 
 /* ---- exchanges ---- */
 
 static void go_on(struct fetch_request *q, bool asks)
 {
-    const struct fetch_exchange *x = fetch_task_exchange(q->task);
-
-    if (!asks)
-        finish_task(q);
+    if (asks)
+        fetch_pass(q);
     else
-        fetch_drive(q, x);
+        finish_task(q);
+}
+
+/* What an answer says of its host, whatever it says of the request. */
+static enum fetch_site_end site_end(const struct fetch_reply *r)
+{
+    if (r->status >= 502 && r->status <= 504)
+        return FETCH_SITE_FAILED;
+    return FETCH_SITE_ANSWERED;
 }
 
 void fetch_request_replied(struct fetch_request *q, const struct fetch_reply *r)
@@ -165,6 +173,7 @@ void fetch_request_replied(struct fetch_request *q, const struct fetch_reply *r)
     q->http = NULL;
     q->sql = NULL;
     q->fetched_at_us = gs_now_us();
+    fetch_pass_over(q, site_end(r), "it answered with a server error");
     go_on(q, fetch_task_reply(q->task, r));
 }
 
@@ -172,6 +181,7 @@ void fetch_request_unanswered(struct fetch_request *q, enum gs_rc rc, const char
 {
     q->http = NULL;
     q->sql = NULL;
+    fetch_pass_over(q, rc == GS_RETRY ? FETCH_SITE_FAILED : FETCH_SITE_UNKNOWN, why);
     fetch_task_fail(q->task, rc, why);
     finish_task(q);
 }
@@ -210,7 +220,7 @@ static void start_task(struct fetch_request *q)
     const struct fetch_settings **targets;
 
     if (!good) {
-        finish(q, FETCH_OUTCOME_OK, "", 0);
+        fetch_request_finish(q, FETCH_OUTCOME_OK, "", 0);
         return;
     }
     targets = gs_arena_alloc(&q->arena, good * sizeof *targets);
@@ -237,11 +247,10 @@ static void on_connection(void *arg, struct fetch_conn *c)
 
     q->conn = c;
     if (c->outcome != FETCH_OUTCOME_OK)
-        finish(q, c->outcome, c->err.text, 0);
+        fetch_request_finish(q, c->outcome, c->err.text, 0);
     else if (c->org_id != q->order.org_id || c->entry != q->lane->entry)
-        finish(q, FETCH_OUTCOME_GONE, "the connection belongs to another organisation or another integration", 0);
-    else if (c->limit_until_us > gs_now_us())
-        finish(q, FETCH_OUTCOME_WAITING, c->limit_err.text, c->limit_until_us);
+        fetch_request_finish(q, FETCH_OUTCOME_GONE,
+                             "the connection belongs to another organisation or another integration", 0);
     else
         start_task(q);
 }
@@ -279,7 +288,7 @@ void fetch_request_begin(struct fetch_worker *w, struct fetch_lane *lane, rd_kaf
     if (q == w->running.first)
         arm_deadline(w);
     if (q->order.expires_at_us && q->order.expires_at_us < gs_now_us()) {
-        finish(q, FETCH_OUTCOME_EXPIRED, "the request was too old when its turn came", 0);
+        fetch_request_finish(q, FETCH_OUTCOME_EXPIRED, "the request was too old when its turn came", 0);
         return;
     }
     q->wait = (struct fetch_conn_wait){.fn = on_connection, .arg = q};
@@ -291,11 +300,19 @@ void fetch_request_begin(struct fetch_worker *w, struct fetch_lane *lane, rd_kaf
 
 static void pass_deadline(struct fetch_request *q)
 {
-    const char *what = q->conn ? "no answer from the source" : "the connection could not be loaded";
-    char why[96];
+    const char *waits = fetch_pass_waits_for(q),
+               *what = q->conn ? "no answer from the source" : "the connection could not be loaded";
+    char why[160];
+
+    if (waits) {
+        snprintf(why, sizeof why, "waiting for %s: %s", q->lane->entry->connector->label, waits);
+        fetch_request_finish(q, FETCH_OUTCOME_WAITING, why, gs_now_us() + fetch_config.deadline_us);
+        return;
+    }
 
     snprintf(why, sizeof why, "%s within %.0f s", what, (double)fetch_config.deadline_us / 1e6);
-    finish(q, FETCH_OUTCOME_RETRY, why, 0);
+    fetch_pass_over(q, FETCH_SITE_FAILED, why);
+    fetch_request_finish(q, FETCH_OUTCOME_RETRY, why, 0);
 }
 
 void fetch_request_deadlines(void *worker)

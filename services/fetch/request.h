@@ -27,6 +27,11 @@ struct fetch_request {
     struct gs_http_call *http; /* at most one exchange is under way */
     struct fetch_pg_call *sql;
     int64_t fetched_at_us; /* when the source last answered */
+    /* its way to the source: pass.c */
+    struct fetch_purse *purse; /* null: its exchange is not counted */
+    struct fetch_site *site;   /* null: no exchange */
+    struct fetch_turn turn;    /* in the purse's queue or the site's */
+    bool paid, inside, probe;  /* a token is spent; the site has counted it in; to see whether the site lives */
     /* the answer, or the dead letter */
     rd_kafka_message_t *dead;
     const char *dead_error;
@@ -39,7 +44,8 @@ struct fetch_request {
 
 /* ---- request.c ---- */
 void fetch_request_begin(struct fetch_worker *w, struct fetch_lane *lane, rd_kafka_message_t *m); /* takes m */
-void fetch_request_deadlines(void *worker);          /* of the deadline timer */
+void fetch_request_deadlines(void *worker); /* of the deadline timer */
+void fetch_request_finish(struct fetch_request *q, enum fetch_outcome outcome, const char *error, int64_t retry_at_us);
 void fetch_requests_abandon(struct fetch_worker *w); /* when the process ends: others will do them again */
 /* From the drivers: the exchange under way is over. */
 void fetch_request_replied(struct fetch_request *q, const struct fetch_reply *r);
@@ -50,6 +56,15 @@ void fetch_send(struct fetch_request *q, const struct fetch_answer *answer);
 void fetch_send_held(void *worker);   /* their turn has come */
 void fetch_send_unsent(void *worker); /* there may be room in Kafka's queue */
 void fetch_send_dead_letter(struct fetch_request *q, rd_kafka_message_t *m, const char *error); /* takes m */
+
+/* ---- pass.c: whether and when an exchange may go to its source ---- */
+void fetch_pass(struct fetch_request *q); /* carries it out, waits with it, or finishes the request */
+void fetch_pass_over(struct fetch_request *q, enum fetch_site_end end, const char *why); /* it came back */
+void fetch_pass_leave(struct fetch_request *q);                                          /* waits for nothing more */
+const char *fetch_pass_waits_for(const struct fetch_request *q);                         /* null: for nothing */
+void fetch_pass_paid(struct fetch_turn *t, int64_t retry_at_us);                         /* from purses */
+void fetch_pass_called(struct fetch_turn *t, enum fetch_site_call why);                  /* from sites */
+int64_t fetch_pass_deadline(const struct fetch_turn *t);
 
 /* ---- drive.c, drive_http.c, drive_postgres.c ---- */
 enum gs_rc fetch_drives_start(struct fetch_worker *w, struct gs_err *err) GS_MUST_CHECK; /* needs w->loop alone */

@@ -136,6 +136,7 @@ enum gs_rc fetch_judge(struct fetch_task *t, const struct fetch_reply *r)
 
     t->retry_at_us = j.retry_at_us;
     t->waiting = j.outcome == FETCH_OUTCOME_WAITING;
+    t->used_up = j.of_budget ? t->budget : NULL;
     return j.outcome == FETCH_OUTCOME_OK ? GS_OK : t->err.rc;
 }
 
@@ -188,6 +189,11 @@ const char *fetch_task_error(const struct fetch_task *t)
 int64_t fetch_task_retry_at_us(const struct fetch_task *t)
 {
     return t->outcome == FETCH_OUTCOME_RETRY || t->outcome == FETCH_OUTCOME_WAITING ? t->retry_at_us : 0;
+}
+
+const char *fetch_task_used_up(const struct fetch_task *t)
+{
+    return t->used_up;
 }
 
 void fetch_task_result(const struct fetch_task *t, size_t target, struct fetch_result *ret)

@@ -32,6 +32,7 @@ enum fetch_outcome fetch_outcome_of(enum gs_rc rc);   /* of a decision that is f
  * connection's secret, the User-Agent and nothing else. */
 struct fetch_exchange {
     enum fetch_wire wire;
+    const char *budget; /* its name; null: the connector has none, or none with a name */
     /* FETCH_HTTP */
     const char *method; /* "GET", "POST" */
     const char *url;    /* complete; always of the same scheme, host and port within one task */
@@ -77,6 +78,8 @@ int fetch_task_exchanges(const struct fetch_task *t); /* asked for so far */
 enum fetch_outcome fetch_task_outcome(const struct fetch_task *t);
 const char *fetch_task_error(const struct fetch_task *t);
 int64_t fetch_task_retry_at_us(const struct fetch_task *t); /* 0: not said */
+/* WAITING: the budget that is used up; null: everything of the account has to wait. */
+const char *fetch_task_used_up(const struct fetch_task *t);
 void fetch_task_result(const struct fetch_task *t, size_t target, struct fetch_result *ret);
 
 #endif

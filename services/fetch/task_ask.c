@@ -48,6 +48,8 @@ void fetch_task_ask_clear(struct fetch_task *t)
     t->ask_rc = GS_OK;
     t->asked = false;
     t->exchange = (struct fetch_exchange){.wire = t->connector->wire};
+    for (const struct fetch_budget *b = t->connector->budgets; b && b->requests && !t->exchange.budget; b++)
+        t->exchange.budget = b->name;
 }
 
 /* Counts before anything is put together, so that a paging loop without end meets the ceiling. */
@@ -194,6 +196,17 @@ void fetch_header(struct fetch_task *t, const char *name, const char *value)
     t->n_headers++;
 }
 
+void fetch_spend(struct fetch_task *t, const char *budget)
+{
+    for (const struct fetch_budget *b = t->connector->budgets; b && b->requests; b++) {
+        if (b->name && !strcmp(b->name, budget)) {
+            t->exchange.budget = b->name;
+            return;
+        }
+    }
+    refuse(t, "the connector spends a budget that it does not have");
+}
+
 enum gs_rc fetch_sql(struct fetch_task *t, const char *statement)
 {
     enum gs_rc rc = begin(t, FETCH_POSTGRES);
@@ -270,6 +283,7 @@ enum gs_rc fetch_task_ask(struct fetch_task *t)
     if (t->connector->wire == FETCH_HTTP && check_origin(t) != GS_OK)
         return GS_REJECT;
     resolve(t);
+    t->budget = t->exchange.budget;
     t->exchanges++;
     return GS_OK;
 }

@@ -91,6 +91,7 @@ enum gs_rc fetch_wait_until(struct fetch_task *t, int64_t us, const char *why)
     if (us > t->now_us + FETCH_WAIT_MAX_US)
         us = t->now_us + FETCH_WAIT_MAX_US;
     t->waiting = true;
+    t->used_up = NULL;
     t->retry_at_us = us;
     return gs_fail(&t->err, GS_RETRY, "waiting for %s until %s: %s", t->connector->label, gs_time_format(us, until),
                    why);

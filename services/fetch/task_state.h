@@ -40,6 +40,7 @@ struct fetch_task {
     struct gs_err err;
     enum fetch_outcome outcome;
     bool waiting;
+    const char *budget, *used_up; /* of the last exchange; the one the source's limit is of */
     int64_t retry_at_us;
     size_t n_targets;
     struct target targets[]; /* followed by the scratch */

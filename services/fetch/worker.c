@@ -116,6 +116,24 @@ static void on_gates(void *arg, const char *channel, const char *payload)
     fetch_conns_gates_changed(w->conns);
 }
 
+/* What keeps the worker from asking sources more than they want. */
+static void start_manners(struct fetch_worker *w)
+{
+    const struct fetch_purses_spec purses = {
+        .loop = w->loop,
+        .redis = w->redis,
+        .alone_percent = (int)fetch_config.alone_percent,
+        .called = fetch_pass_paid,
+        .deadline = fetch_pass_deadline,
+    };
+
+    w->purses = fetch_purses_new(&purses);
+    w->limits = fetch_limits_new(w->loop, w->redis, w->category);
+    w->sites = fetch_sites_new(w->loop, fetch_pass_called);
+    w->look_timer = gs_timer_new(w->loop, fetch_lanes_look, w);
+    gs_timer_start(w->look_timer, FETCH_LOOK_US, FETCH_LOOK_US);
+}
+
 static bool start_clients(struct fetch_worker *w, struct gs_err *err)
 {
     const struct gs_pg_conf pg = {
@@ -135,6 +153,7 @@ static bool start_clients(struct fetch_worker *w, struct gs_err *err)
     conns.redis = w->redis;
     conns.max = (size_t)fetch_config.connections;
     w->conns = fetch_conns_new(&conns);
+    start_manners(w);
     gs_producer_on_writable(w->producer, fetch_send_unsent, w);
     return true;
 }
@@ -247,11 +266,15 @@ void fetch_worker_stop(void *worker)
     fetch_drives_stop(w);
     w->redis = w->redis ? gs_redis_free(w->redis) : NULL;
     w->pg = w->pg ? gs_pg_free(w->pg) : NULL;
+    w->purses = fetch_purses_free(w->purses);
+    w->limits = fetch_limits_free(w->limits);
+    w->sites = fetch_sites_free(w->sites);
     w->conns = fetch_conns_free(w->conns);
     w->keyring = gs_keyring_free(w->keyring);
     w->deadline_timer = gs_timer_free(w->deadline_timer);
     w->held_timer = gs_timer_free(w->held_timer);
     w->resend_timer = gs_timer_free(w->resend_timer);
+    w->look_timer = gs_timer_free(w->look_timer);
     if (w->consumer && !w->closing)
         gs_consumer_close(w->consumer, closed, w);
     else if (!w->consumer)

@@ -9,17 +9,21 @@
 #include "common/offsets.h"
 #include "common/service.h"
 #include "services/fetch/connection.h"
+#include "services/fetch/limits.h"
+#include "services/fetch/purse.h"
+#include "services/fetch/site.h"
 #include "services/fetch/wire_postgres.h"
 
 #define FETCH_GROUP_MAX  48
 #define FETCH_TOPIC_MAX  128
+#define FETCH_LOOK_US    INT64_C(1000000) /* between two looks at lanes that may be full */
 #define FETCH_USER_AGENT "goalsync/" GOALSYNC_VERSION
 
 #define FETCH_TOPIC_COMPLETED "fetch.completed"
 #define FETCH_TOPIC_ANSWERED  "fetch.answered"
 
 struct fetch_config {
-    int64_t window, lane_share, deadline_us, connections, body_max, exchanges;
+    int64_t window, lane_share, deadline_us, connections, body_max, exchanges, alone_percent;
     char *exclude;
     bool allow_plain, allow_private;
 };
@@ -54,6 +58,7 @@ struct fetch_lane {
     struct gs_lane *source;             /* null: no partition of it is ours */
     bool waiting;                       /* messages may be there */
     size_t in_flight, shared, borrowed; /* borrowed: in flight in the lender's shared room */
+    unsigned full;                      /* for so many looks in a row */
 };
 
 struct fetch_worker {
@@ -71,6 +76,9 @@ struct fetch_worker {
     struct gs_consumer *consumer;
     struct gs_offsets *offsets;
     struct fetch_conns *conns;
+    struct fetch_purses *purses;
+    struct fetch_limits *limits;
+    struct fetch_sites *sites;
     bool was_up; /* the database, before */
 
     struct fetch_lane *lanes; /* the urgent ones first */
@@ -84,7 +92,7 @@ struct fetch_worker {
     struct fetch_list sending; /* given to Kafka, not yet acknowledged */
     struct fetch_list unsent;  /* Kafka had no room or lost them: to be given again */
     int64_t handed_us;         /* when answers were given last; monotonic */
-    struct gs_timer *deadline_timer, *held_timer, *resend_timer;
+    struct gs_timer *deadline_timer, *held_timer, *resend_timer, *look_timer;
     struct gs_metric *in_flight, *lanes_waiting, *unacknowledged, *dead_letters;
 };
 
@@ -105,6 +113,7 @@ const char **fetch_lanes_topics(const struct fetch_worker *w); /* ended by null;
 void fetch_lanes_ready(void *worker, struct gs_lane *source);
 void fetch_lanes_closed(void *worker, struct gs_lane *source);
 void fetch_lanes_pump(struct fetch_worker *w); /* there may be room; takes messages at the end of this turn */
+void fetch_lanes_look(void *worker);           /* of a timer: full lanes are thinned */
 void fetch_lanes_left(struct fetch_worker *w, struct fetch_lane *lane); /* one in flight less */
 
 #endif

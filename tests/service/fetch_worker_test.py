@@ -83,7 +83,7 @@ class Source:
 
 
 class Worker:
-    def __init__(self, fleet, number, **settings):
+    def __init__(self, fleet, number, *arguments, **settings):
         self.fleet, self.ready = fleet, fleet.dir / "ready" / f"worker.{number}"
         self.log_file = fleet.dir / "log" / f"worker.{number}.log"
         lines = fleet.shell("settings_of fetch-third-party | tr '\\0' '\\n'").splitlines()
@@ -94,7 +94,7 @@ class Worker:
                    GOALSYNC_KAFKA_PROPERTIES="session.timeout.ms=6000;topic.metadata.refresh.interval.ms=1000")
         env.update(settings)
         with open(self.log_file, "wb") as log:
-            self.process = subprocess.Popen([str(fleet.build / "bin" / "goalsync-fetch-scripted")], env=env, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([str(fleet.build / "bin" / "goalsync-fetch-scripted"), *arguments], env=env, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
 
     def await_ready(self):
@@ -169,14 +169,14 @@ class World:
             m.targets.add(link_id=self.batch * 10 + i, revision=3, settings=w if w.startswith("{") else json.dumps({"what": w}))
         return m
 
-    def produce(self, topic, values):
-        """Each value to a partition of its own choice; kcat reads them from files, so any bytes can be sent."""
+    def produce(self, topic, values, *options):
+        """All to one partition, unless options say which; kcat reads them from files, so any bytes can be sent."""
         files = []
         for value in values:
             files.append(self.fleet.dir / f"m{secrets.token_hex(8)}")
             files[-1].write_bytes(value)
         subprocess.run(["kcat", "-P", "-b", self.fleet.state("kafka"), "-t", topic, "-H", f"traceparent={TRACE}",
-                        "-H", "ce_specversion=1.0", "-H", "ce_id=1", "-H", "ce_source=/test", "-H", "ce_type=t", *map(str, files)], check=True)
+                        "-H", "ce_specversion=1.0", "-H", "ce_id=1", "-H", "ce_source=/test", "-H", "ce_type=t", *options, *map(str, files)], check=True)
 
     def send(self, *requests, lane="scripted", urgent=False):
         self.produce((URGENT if urgent else HOURLY) + lane, [r.SerializeToString() for r in requests])

@@ -434,6 +434,81 @@ static void test_sql(void **state)
     end(&d);
 }
 
+/* ---- budgets ---- */
+
+static const struct fetch_budget budgets[] = {{.requests = 9, .seconds = 1},
+                                              {.name = "core", .requests = 9, .seconds = 60},
+                                              {.name = "search", .requests = 3, .seconds = 60},
+                                              {0}};
+
+static enum gs_rc search_start(struct fetch_task *t)
+{
+    enum gs_rc rc;
+
+    fetch_base(t, "https://api.example.com/");
+    rc = fetch_get(t, "/search");
+    fetch_spend(t, "search");
+    return rc;
+}
+
+static enum gs_rc plain_start(struct fetch_task *t)
+{
+    fetch_base(t, "https://api.example.com/");
+    return fetch_get(t, "/items");
+}
+
+static enum gs_rc unknown_start(struct fetch_task *t)
+{
+    enum gs_rc rc = plain_start(t);
+
+    fetch_spend(t, "mystery");
+    return rc;
+}
+
+static const char *no_budget_left(const struct fetch_reply *r, const char *name)
+{
+    return !strcasecmp(name, "x-ratelimit-remaining") ? "0" : r->data && !strcasecmp(name, "retry-after") ? "30" : NULL;
+}
+
+/* Which budget a refusal is about; null: all of the account's. */
+static const char *used_up_after(const struct fetch_connector *c, const void *retry_after)
+{
+    const struct fetch_reply r = {.status = 403, .body = "", .header = no_budget_left, .data = retry_after};
+    struct driven d;
+    const char *used_up;
+
+    assert_true(begin(&d, c, 1, "{}"));
+    assert_false(fetch_task_reply(d.task, &r));
+    used_up = fetch_task_used_up(d.task);
+    ends_as(&d, FETCH_OUTCOME_WAITING, "limit");
+    return used_up;
+}
+
+static void test_budgets(void **state)
+{
+    const struct fetch_connector search = {.label = "Search", .budgets = budgets, .start = search_start},
+                                 plain = {.label = "Plain", .budgets = budgets, .start = plain_start},
+                                 unknown = {.label = "Unknown", .budgets = budgets, .start = unknown_start},
+                                 none = {.label = "None", .start = plain_start};
+    struct driven d;
+
+    (void)state;
+    assert_true(begin(&d, &search, 1, "{}"));
+    assert_string_equal(fetch_task_exchange(d.task)->budget, "search");
+    end(&d);
+    assert_true(begin(&d, &plain, 1, "{}"));
+    assert_string_equal(fetch_task_exchange(d.task)->budget, "core");
+    end(&d);
+    assert_true(begin(&d, &none, 1, "{}"));
+    assert_null(fetch_task_exchange(d.task)->budget);
+    end(&d);
+    assert_false(begin(&d, &unknown, 1, "{}"));
+    ends_as(&d, FETCH_OUTCOME_REJECTED, "budget");
+    assert_string_equal(used_up_after(&search, NULL), "search");
+    assert_string_equal(used_up_after(&plain, NULL), "core");
+    assert_null(used_up_after(&search, "all must wait"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_misbehaviour),
         cmocka_unit_test(test_post_and_judge),
         cmocka_unit_test(test_sql),
+        cmocka_unit_test(test_budgets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #define WAIT_SECONDARY_US (60 * INT64_C(1000000)) /* GitHub's own advice when it names no time */
 #define COUNT_MAX         INT64_C(1000000000000)  /* no repository has more issues; what is larger is no count */
 #define TITLE_MAX         1024                    /* bytes of a milestone's title */
+#define HOST_REQUESTS     50                      /* GitHub asks for at most 100 at once of one user */
 #define EXCHANGES_MAX     4                       /* a milestone's title and three searches */
 
 static const struct fetch_field connection_fields[] = {
@@ -127,6 +128,7 @@ static enum gs_rc ask_search(struct fetch_task *t, enum github_state state)
     if (rc == GS_AGAIN) {
         fetch_query(t, "q", gs_buf_str(&q));
         fetch_query(t, "per_page", "1");
+        fetch_spend(t, "search");
         put_headers(t);
     }
     gs_buf_done(&q);
@@ -358,11 +360,22 @@ static const struct fetch_auth auths[] = {
     {0},
 };
 
+/* docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api: of a user, whatever the token; which user
+ * that is only the token knows. The last row is of the secondary limits: 900 points in a minute, one for each GET. */
+static const struct fetch_budget budgets[] = {
+    {.name = "core", .requests = 5000, .seconds = 3600},
+    {.name = "search", .requests = 30, .seconds = 60},
+    {.requests = 900, .seconds = 60},
+    {0},
+};
+
 const struct fetch_connector fetch_connector_github = {
     .label = "GitHub",
     .terms_url = "https://docs.github.com/en/site-policy",
     .wire = FETCH_HTTP,
     .auths = auths,
+    .budgets = budgets,
+    .host_requests = HOST_REQUESTS,
     .outcomes = FETCH_NUMBER | FETCH_PERCENT,
     .connection_fields = connection_fields,
     .link_fields = link_fields,

@@ -1,4 +1,4 @@
-/* Shared by the test's two connectors, which differ in their lane only. */
+/* Shared by the connectors of tests, which differ in their lanes and limits only. */
 #ifndef TEST_SCRIPTED_H
 #define TEST_SCRIPTED_H
 
