@@ -446,9 +446,9 @@ def broken_text(s):
 
 @case("deep nesting")
 def deep(s):
-    """All of the answer, and one member more that is nested without end."""
+    """All of the answer, and one member more that is nested deeply."""
     def make(answer):
-        body, nested = answer.body.rstrip(), b"[" * 2000 + b"]" * 2000
+        body, nested = answer.body.rstrip(), b"[" * 500 + b"]" * 500
         body = body[:-1] + (b',"zz":' if body.endswith(b"}") else b",") + nested + body[-1:]
         return replaced(body=body)(answer)
     yield from s.answered(make, no_value())
