@@ -30,7 +30,8 @@ struct case_pairs {
 struct case_exchange {
     const char *method, *url, *sql;
     struct case_pairs queries, headers;
-    const char *sent; /* the request's body; null: there is none, or any */
+    const char *spends; /* the budget it is taken from; null: any */
+    const char *sent;   /* the request's body; null: there is none, or any */
     /* HTTP */
     long status;
     struct case_pairs reply_headers;

@@ -108,6 +108,23 @@ static void look_at_hosts(struct looking *l)
         wrong(l, "more than %d hosts", FETCH_HOSTS_MAX);
 }
 
+static void look_at_budgets(struct looking *l)
+{
+    const struct fetch_budget *b = l->e->connector->budgets;
+    int n = 0;
+
+    for (; b && (b->name || b->requests); b++, n++) {
+        const char *name = b->name ? b->name : "of every request";
+
+        if (b->requests <= 0 || b->seconds <= 0)
+            wrong(l, "the budget %s needs a number of requests and of seconds", name);
+        if (b->burst < 0 || b->burst > b->requests)
+            wrong(l, "the budget %s allows more at once than in all", name);
+    }
+    if (n > FETCH_BUDGETS_MAX)
+        wrong(l, "more than %d budgets", FETCH_BUDGETS_MAX);
+}
+
 static void look_at_trial(struct looking *l)
 {
     const char *trial = l->e->connector->trial;
@@ -131,6 +148,7 @@ int case_connector(const struct fetch_entry *e)
     look_at_fields(&l, e->connector->link_fields);
     look_at_auths(&l);
     look_at_hosts(&l);
+    look_at_budgets(&l);
     look_at_trial(&l);
     return l.wrong;
 }

@@ -50,6 +50,7 @@ static void put_exchange(struct gs_buf *b, const struct case_exchange *x)
     put_pairs(b, "queries", &x->queries);
     put_pairs(b, "headers", &x->headers);
     put_member(b, "sent", x->sent);
+    put_member(b, "spends", x->spends);
     put_pairs(b, "reply_headers", &x->reply_headers);
     gs_buf_puts(b, ",\"body\":");
     gs_buf_put_json(b, x->body ? x->body : "", x->body_len);
@@ -166,6 +167,13 @@ void case_put_connector(const struct fetch_entry *e, struct gs_buf *b)
         gs_buf_puts(b, a == c->auths ? "{\"name\":" : ",{\"name\":");
         put_text(b, a->name);
         gs_buf_putc(b, '}');
+    }
+    gs_buf_putc(b, ']');
+    gs_buf_puts(b, ",\"budgets\":[");
+    for (const struct fetch_budget *k = c->budgets; k && k->requests; k++) {
+        gs_buf_puts(b, k == c->budgets ? "{\"name\":" : ",{\"name\":");
+        put_text(b, k->name);
+        gs_buf_printf(b, ",\"requests\":%d,\"seconds\":%d}", k->requests, k->seconds);
     }
     gs_buf_putc(b, ']');
     gs_buf_printf(b, ",\"max_exchanges\":%d,\"pushed\":%s,\"batches\":%s}", c->max_exchanges > 0 ? c->max_exchanges : 1,

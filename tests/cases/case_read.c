@@ -231,6 +231,11 @@ static void on_pages(struct reader *r, char *text)
     r->c->pages = true;
 }
 
+static void on_spends(struct reader *r, char *text)
+{
+    r->exchange->spends = text;
+}
+
 static void on_sent(struct reader *r, char *text)
 {
     r->exchange->sent = text;
@@ -267,6 +272,7 @@ static const struct {
     {"sql", on_sql, false, 0},
     {"query", on_query, true, 0},
     {"header", on_header, true, 0},
+    {"spends", on_spends, true, 0},
     {"sent", on_sent, true, 0},
     {"reply", on_reply, true, 0},
     {"body", on_body, true, 0},

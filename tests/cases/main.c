@@ -138,6 +138,15 @@ static void print_curl(const struct fetch_exchange *x)
     putchar('\0'); /* a body may have lines of its own */
 }
 
+/* What a connector says of budgets counts for every source; whether the case does is its own matter. */
+static void compare_budget(struct run *r, const struct case_exchange *want, const struct fetch_exchange *got, size_t i)
+{
+    const char *budget = got->budget ? got->budget : "none";
+
+    if (want->spends && !gs_str_eq(want->spends, budget))
+        complain(r, i, "budget", want->spends, budget);
+}
+
 static bool watch(void *arg, const struct fetch_exchange *asked, size_t i)
 {
     struct run *r = arg;
@@ -155,6 +164,8 @@ static bool watch(void *arg, const struct fetch_exchange *asked, size_t i)
         compare_http(r, want, asked, i);
     else if (!gs_str_eq(want->sql, asked->statement))
         complain(r, i, "statement", want->sql ? want->sql : "HTTP", asked->statement);
+    if (i < r->c->n_exchanges)
+        compare_budget(r, want, asked, i);
     return i < r->c->n_exchanges;
 }
 

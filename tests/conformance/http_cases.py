@@ -270,6 +270,26 @@ def requests_as_declared(s):
         yield Play(c, Conversation(c), within, what=c["case"])
 
 
+@case("budgets as declared")
+def budgets_as_declared(s):
+    """Each request is taken from the budget that the case says (`spends`), and every budget with a name has such a case."""
+    names = [b["name"] for b in s.connector["budgets"] if b["name"]]
+    if not s.connector["budgets"]:
+        raise NotApplicable("the source documents none")
+    said = {x["spends"] for c in s.cases for x in c["exchanges"]}
+    if set(names) - said and len(names) > 1:
+        raise AssertionError(f"no case says by \"spends\" which request is taken from {', '.join(sorted(set(names) - said))}")
+
+    def spent(play, result):
+        for i, (x, got) in enumerate(zip(play.case["exchanges"], result["budgets"])):
+            if (x["spends"] and got != x["spends"]) or (got is None and names):
+                return f"request {i + 1} is taken from {got}, not from {x['spends'] or 'any of ' + ', '.join(names)}"
+        return None if len(result["budgets"]) == len(play.script.requests) else "not every request is taken from a budget"
+
+    for c in [*s.main, *(c for c in s.cases if c not in s.main and any(x["spends"] for x in c["exchanges"]))]:
+        yield Play(c, Conversation(c), spent, what=c["case"])
+
+
 @case("each way to sign in")
 def ways_to_sign_in(s):
     """A token, a key in a header of the vendor's, user and password: each is sent with every request. Ways that first need

@@ -28,8 +28,8 @@ struct play {
     struct fetch_conn conn;
     struct fetch_settings *links[FETCH_TARGETS_MAX];
     size_t n;
-    char *id, *origin; /* origin: "" leaves addresses alone */
-    struct gs_buf url;
+    char *id, *origin;          /* origin: "" leaves addresses alone */
+    struct gs_buf url, budgets; /* budgets: JSON of what each exchange is taken from */
     struct gs_timer *overdue;
 };
 
@@ -72,7 +72,7 @@ static void print_outcome(const struct play *p, enum fetch_outcome outcome, cons
     gs_buf_printf(&b, ",\"outcome\":\"%s\",\"retry_at_us\":%lld,\"exchanges\":%d", fetch_outcome_name(outcome),
                   t ? (long long)fetch_task_retry_at_us(t) : 0LL, t ? fetch_task_exchanges(t) : 0);
     put_text(&b, "error", error);
-    gs_buf_puts(&b, ",\"results\":[");
+    gs_buf_printf(&b, ",\"budgets\":[%s],\"results\":[", gs_buf_str(&p->budgets));
     for (size_t i = 0; t && outcome == FETCH_OUTCOME_OK && i < p->n; i++)
         put_result(&b, t, i);
     gs_buf_puts(&b, "]}");
@@ -92,6 +92,7 @@ static void free_play(struct play *p)
     fetch_secrets_free(p->conn.secrets);
     gs_timer_free(p->overdue);
     gs_buf_done(&p->url);
+    gs_buf_done(&p->budgets);
     gs_freep(&p->id);
     gs_freep(&p->origin);
     gs_freep(&p);
@@ -116,6 +117,12 @@ static void go_on(struct play *p, bool asks)
         return;
     }
     struct fetch_exchange x = *fetch_task_exchange(t);
+
+    gs_buf_puts(&p->budgets, p->budgets.len ? "," : "");
+    if (x.budget)
+        gs_buf_put_json(&p->budgets, x.budget, strlen(x.budget));
+    else
+        gs_buf_puts(&p->budgets, "null");
 
     if (x.wire == FETCH_HTTP && p->origin[0]) {
         const char *host = strstr(x.url, "://") + 3;
@@ -291,6 +298,7 @@ static void take_line(struct gs_json *json, const char *line, size_t len)
 
     once.under_way++;
     gs_buf_init(&p->url, GS_HTTP_URL_MAX);
+    gs_buf_init(&p->budgets, LINE_MAX_BYTES);
     if (gs_json_parse(json, line, len, &err) != GS_OK) {
         fprintf(stderr, "goalsync-fetch-once: %s\n", err.text);
         exit(2);
