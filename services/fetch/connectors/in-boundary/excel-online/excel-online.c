@@ -281,12 +281,18 @@ static const struct fetch_host hosts[] = {
     {0},
 };
 
+/* 5,000 in ten seconds for the operator's application, 1,500 of them for one tenant; which tenant a connection is of
+ * only its sign-in knows, so each keeps to that by itself. */
+static const struct fetch_budget budgets[] = {
+    {.of = FETCH_OF_CLIENT, .requests = 5000, .seconds = 10}, {.requests = 1500, .seconds = 10}, {0}};
+
 const struct fetch_connector fetch_connector_excel_online = {
     .label = "Excel Online",
     .terms_url = "https://www.microsoft.com/licensing/terms",
     .wire = FETCH_HTTP,
     .auths = auths,
     .hosts = hosts,
+    .budgets = budgets,
     .outcomes = FETCH_NUMBER | FETCH_PERCENT,
     .connection_fields = connection_fields,
     .link_fields = link_fields,

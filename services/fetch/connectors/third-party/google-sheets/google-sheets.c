@@ -373,12 +373,17 @@ static const struct fetch_host hosts[] = {
     {0},
 };
 
+/* Reads: 300 a minute for the operator's Google project, 60 of them for one user. */
+static const struct fetch_budget budgets[] = {
+    {.of = FETCH_OF_CLIENT, .requests = 300, .seconds = 60}, {.requests = 60, .seconds = 60}, {0}};
+
 const struct fetch_connector fetch_connector_google_sheets = {
     .label = "Google Sheets",
     .terms_url = "https://cloud.google.com/product-terms/",
     .wire = FETCH_HTTP,
     .auths = auths,
     .hosts = hosts,
+    .budgets = budgets,
     .outcomes = FETCH_NUMBER,
     .connection_fields = connection_fields,
     .link_fields = link_fields,
