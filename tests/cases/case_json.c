@@ -152,15 +152,25 @@ static const char *query_field(const struct fetch_connector *c)
     return NULL;
 }
 
+static const char *wire_name(enum fetch_wire wire)
+{
+    switch (wire) {
+    case FETCH_HTTP:
+        return "http";
+    case FETCH_POSTGRES:
+        return "postgres";
+    }
+    return "unknown";
+}
+
 void case_put_connector(const struct fetch_entry *e, struct gs_buf *b)
 {
-    static const char *const wires[] = {[FETCH_HTTP] = "http", [FETCH_POSTGRES] = "postgres"};
     const struct fetch_connector *c = e->connector;
 
     gs_buf_puts(b, "{\"name\":");
     put_text(b, e->name);
     put_member(b, "category", gs_category_name(e->category));
-    put_member(b, "wire", wires[c->wire]);
+    put_member(b, "wire", wire_name(c->wire));
     put_member(b, "query_field", query_field(c));
     gs_buf_printf(b, ",\"signs_in\":%s,\"auths\":[", c->auths ? "true" : "false");
     for (const struct fetch_auth *a = c->auths; a && a->name; a++) {
