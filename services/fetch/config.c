@@ -20,6 +20,8 @@ const struct gs_env fetch_env[] = {
      "are"},
     {"GOALSYNC_FETCH_EXCLUDE", GS_ENV_STRING, &fetch_config.exclude, "", 0, 0,
      "connectors left to workers of their own, with commas between"},
+    {"GOALSYNC_FETCH_HOSTS_ALLOWED", GS_ENV_STRING, &fetch_config.hosts_allowed, "", 0, 0,
+     "hosts that may be asked, *.example.org for all below; empty: all, and in-boundary those of the connectors"},
     {"GOALSYNC_FETCH_ALLOW_PLAIN", GS_ENV_BOOL, &fetch_config.allow_plain, "no", 0, 0,
      "sources may be asked over http://, without TLS and at private addresses"},
     {"GOALSYNC_FETCH_ALLOW_PRIVATE", GS_ENV_BOOL, &fetch_config.allow_private, "no", 0, 0,

@@ -6,6 +6,7 @@
 
 #include "common/backoff.h"
 #include "common/clock.h"
+#include "services/fetch/reach.h"
 #include "services/fetch/request.h"
 
 #define CROWDED_US INT64_C(30000000) /* until those come back for whom there was no room to wait; up to twice that */
@@ -126,14 +127,6 @@ static size_t put_site_key(const struct fetch_request *q, const struct fetch_exc
     return (size_t)len < KEY_MAX ? (size_t)len : KEY_MAX - 1;
 }
 
-static void find_site(struct fetch_request *q, const struct fetch_exchange *x)
-{
-    char key[KEY_MAX];
-    size_t len = put_site_key(q, x, key);
-
-    q->site = fetch_sites_find(q->w->sites, q->lane->entry, key, len);
-}
-
 /* ---- going on ---- */
 
 static void wait_for_token(struct fetch_request *q)
@@ -204,11 +197,30 @@ static bool may_go_on(struct fetch_request *q)
     return false;
 }
 
+/* False: this worker may not ask there, and the request is finished. */
+static bool may_reach(struct fetch_request *q, const char *key)
+{
+    char why[256];
+
+    if (fetch_reach_allowed(key))
+        return true;
+    snprintf(
+        why, sizeof why,
+        "%.100s is none of the hosts that this worker may ask; operators list them in GOALSYNC_FETCH_HOSTS_ALLOWED",
+        key);
+    fetch_request_finish(q, FETCH_OUTCOME_REJECTED, why, 0);
+    return false;
+}
+
 void fetch_pass(struct fetch_request *q)
 {
-    if (is_limited(q))
+    char key[KEY_MAX];
+    size_t len = put_site_key(q, fetch_task_exchange(q->task), key);
+
+    key[len] = '\0';
+    if (!may_reach(q, key) || is_limited(q))
         return;
-    find_site(q, fetch_task_exchange(q->task));
+    q->site = fetch_sites_find(q->w->sites, q->lane->entry, key, len);
     if (fetch_site_is_dead(q->site))
         end_dead(q);
     else if (pay(q))

@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "common/str.h"
 #include "services/fetch/hosts.h"
+#include "services/fetch/reach.h"
 #include "services/fetch/request.h"
 
 #define ONLY_MAX 1024 /* bytes of --connectors */
@@ -182,6 +183,7 @@ void *fetch_worker_start(struct gs_service *service, enum gs_category category, 
     w->held_timer = gs_timer_new(w->loop, fetch_send_held, w);
     w->resend_timer = gs_timer_new(w->loop, fetch_send_unsent, w);
     if (fetch_hosts_start(fetch_catalogue(), fetch_config.allow_plain, err) == GS_OK &&
+        fetch_reach_start(category, fetch_catalogue(), fetch_config.hosts_allowed, err) == GS_OK &&
         read_args(service, only, err) == GS_OK &&
         fetch_lanes_init(w, only[0] ? only : NULL, fetch_config.exclude, err) == GS_OK && start_clients(w, err) &&
         start_consumer(w, err))

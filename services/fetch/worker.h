@@ -24,7 +24,7 @@
 
 struct fetch_config {
     int64_t window, lane_share, deadline_us, connections, body_max, exchanges, alone_percent;
-    char *exclude;
+    char *exclude, *hosts_allowed;
     bool allow_plain, allow_private;
 };
 extern struct fetch_config fetch_config;

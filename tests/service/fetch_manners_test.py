@@ -1,6 +1,7 @@
 """How workers treat sources: budgets shared by two of them, limits that one hears and the other keeps, hosts that are slow or
 dead. Real Kafka, PostgreSQL and Redis; the sources are fakes, because no real one stalls, limits, dies and counts on command."""
 import http.server
+import os
 import re
 import signal
 import socket
@@ -26,7 +27,7 @@ class Vendor:
     """A source that notes when it is asked what. /search-...: 1. /limit: 429. /used-up: 403, one budget only. /<number>: that."""
 
     def __init__(self):
-        self.asked, self.gate, vendor = [], threading.Event(), self
+        self.asked, self.gate, self.seconds, vendor = [], threading.Event(), 60, self
         self.gate.set()
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -46,7 +47,7 @@ class Vendor:
     def answer(self, handler):
         what = handler.path[1:]
         self.asked.append((time.monotonic(), what))
-        self.gate.wait(60)
+        self.gate.wait(self.seconds)
         status, headers, body = 200, {}, '{"value": 1}'
         if what.startswith("limit"):
             status, headers = 429, {"Retry-After": "300"}
@@ -261,6 +262,67 @@ def test_slow_host_leaves_room_for_others_of_its_connector(world, vendor):
     seen = outcomes(answers)
     assert set(seen) <= {"OK", "WAITING"} and seen["OK"] >= 5
     assert all("slow" in m.error and m.retry_at_us for m in answers if m.outcome == OUTCOME("FETCH_OUTCOME_WAITING"))
+
+
+class Counting(Vendor):
+    """Refuses with 429, as its documentation says, whoever asks more than CORE times within CORE_SECONDS; and counts refusals."""
+
+    def __init__(self):
+        super().__init__()
+        self.refused, self.lock = 0, threading.Lock()
+
+    def answer(self, handler):
+        with self.lock:
+            now = time.monotonic()
+            if sum(1 for t, _ in self.asked if t > now - CORE_SECONDS) >= CORE:
+                self.refused += 1
+                handler.path = "/limit"
+        super().answer(handler)
+
+
+def test_bad_neighbours_of_a_healthy_source(world, vendor):
+    """One worker; before each handful of requests for the healthy source come some for one that takes 30 s, one that limits and one
+    that is dead. GOALSYNC_TEST_LINKS=10000 for the full size."""
+    links = int(os.environ.get("GOALSYNC_TEST_LINKS", "1000"))
+    world.run(1, GOALSYNC_LOG="info")
+    slow, limited, dead = Vendor(), Counting(), Deaf()
+    slow.seconds = 30
+    slow.gate.clear()
+    bad = {"slow": ("scripted", world.connect("scripted", base_url=slow.url)),
+           "dead": ("scripted", world.connect("scripted", base_url=dead.url)),
+           "limited": ("metered", world.connect("metered", base_url=limited.url))}
+    healthy = world.connect("scripted", base_url=vendor.url)
+    sent = {name: [] for name in (*bad, "healthy")}
+    by_lane = {lane: [] for lane in LANES}
+    for i in range(0, links, 10):
+        for name, (lane, connection) in bad.items():
+            sent[name] += [world.request(str(i), connection=connection) for _ in range(2)]
+            by_lane[lane] += sent[name][-2:]
+        sent["healthy"] += [world.request(str(j), connection=healthy) for j in range(i, i + 10)]
+        by_lane["scripted"] += sent["healthy"][-10:]
+    for lane, requests in by_lane.items():
+        for p in range(base.PARTITIONS):
+            world.produce(base.HOURLY + lane, [r.SerializeToString() for r in requests[p::base.PARTITIONS]], "-p", str(p))
+    answers = {name: [m for m, _, _ in world.await_answers(*requests, seconds=300)] for name, requests in sent.items()}
+    late = [m for m in answers["healthy"] if m.outcome != OUTCOME("FETCH_OUTCOME_OK")]
+    assert len(late) < links / 1000, late[:3]
+    assert [m.observations[0].value for m in answers["healthy"]] == [str(i) for i in range(links)]
+    assert limited.refused == 0 and limited.most_within(CORE_SECONDS) <= CORE
+    assert set(outcomes(answers["limited"])) == {"OK", "WAITING"}
+    for name, asked in ("slow", len(slow.asked)), ("dead", dead.calls / 3):
+        assert outcomes(answers[name]).keys() <= {"RETRY", "WAITING"}
+        assert asked <= 5 + links / 100, f"{name}: probed and not hammered"
+        assert any("has not answered since" in m.error for m in answers[name])
+    slow.gate.set()
+
+
+def test_hosts_that_are_not_listed_are_not_asked(world, vendor):
+    world.run(1, GOALSYNC_FETCH_HOSTS_ALLOWED="localhost,*.example.org")
+    m = world.ask("1", world.connect("scripted", base_url=vendor.url), "scripted")
+    assert m.outcome == OUTCOME("FETCH_OUTCOME_REJECTED") and "127.0.0.1" in m.error and "GOALSYNC_FETCH_HOSTS_ALLOWED" in m.error
+    assert not vendor.asked
+    named = world.connect("scripted", base_url=vendor.url.replace("127.0.0.1", "localhost"))
+    assert world.ask("2", named, "scripted").outcome == OUTCOME("FETCH_OUTCOME_OK")
 
 
 def test_nothing_went_wrong_unseen(world):

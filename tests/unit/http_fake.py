@@ -43,7 +43,7 @@ def forever(sock, piece, pause):
 def serve_one(sock, path, head, body):
     """Returns whether the connection may be used again."""
     if path.partition("?")[0].endswith("/echo"):
-        sock.sendall(answer(head + body, "X-First: 1", "x-first:  last wins \t", "X-Empty:"))
+        sock.sendall(answer(head + body, "X-First: 1", "x-first:  last wins \t", "X-Empty:", "Set-Cookie: session=of-another; Path=/"))
     elif path == "/cut":
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly this")
         return False

@@ -42,6 +42,7 @@ const struct fetch_connector fetch_connector_bench_items = {
     .terms_url = "https://example.org/terms",
     .wire = FETCH_HTTP,
     .auths = auths,
+    .host_requests = 8192, /* the worker's window is what is measured */
     .outcomes = FETCH_NUMBER | FETCH_PERCENT,
     .connection_fields = connection_fields,
     .link_fields = link_fields,
