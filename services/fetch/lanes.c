@@ -2,9 +2,9 @@
  *
  * Urgent requests have a window of their own (1/8), go first, and may use what the hourly lanes share, too. Within a
  * window every lane has room that nobody else can take, however many sources are stuck; the rest is shared, and one
- * lane can have most of it but not all. Lanes take turns by small handfuls. A fair share for each organisation within a
- * lane has its place in take(): what is taken there waits nowhere else, so it can be sorted by organisation before it
- * begins. */
+ * lane can have most of it but not all. Lanes take turns by small handfuls. A full lane looks some messages ahead, and
+ * what it finds begins in turns by organisation: a flood of one does not stand before the few of another. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,10 +13,11 @@
 #include "services/fetch/request.h"
 #include "services/fetch/worker.h"
 
-#define HANDFUL        32 /* messages of a lane in its turn */
-#define URGENT_PART    8  /* 1/8 of the window */
-#define LOOKS          2  /* that find a lane full before it is thinned */
-#define UNACKNOWLEDGED 4  /* windows of finished requests that wait for Kafka before no more are taken */
+#define HANDFUL        32  /* messages of a lane in its turn */
+#define URGENT_PART    8   /* 1/8 of the window */
+#define PARKED_MAX     256 /* of a lane; a request in memory has at most 64 KiB */
+#define LOOKS          2   /* that find a lane full before it is thinned */
+#define UNACKNOWLEDGED 4   /* windows of finished requests that wait for Kafka before no more are taken */
 
 /* ---- room ---- */
 
@@ -105,23 +106,64 @@ void fetch_lanes_left(struct fetch_worker *w, struct fetch_lane *lane)
 
 /* ---- taking ---- */
 
+static void begin(struct fetch_worker *w, struct fetch_lane *lane, struct fetch_request *q)
+{
+    entered(w, lane);
+    fetch_request_begin(q);
+}
+
+static struct fetch_request *request_of(struct fetch_turn *t)
+{
+    return (struct fetch_request *)(void *)((char *)t - offsetof(struct fetch_request, turn));
+}
+
+static void begin_parked(struct fetch_worker *w, struct fetch_lane *lane)
+{
+    struct fetch_turn *t;
+
+    while (room(lane) && (t = fetch_queue_next(&lane->parked))) {
+        fetch_queue_drop(t);
+        begin(w, lane, request_of(t));
+    }
+}
+
+static void put(struct fetch_worker *w, struct fetch_lane *lane, rd_kafka_message_t *m)
+{
+    struct fetch_request *q = fetch_request_take(w, lane, m);
+
+    if (q && room(lane) && !lane->parked.n)
+        begin(w, lane, q);
+    else if (q)
+        fetch_queue_put(&lane->parked, &q->turn, q->order.org_id);
+}
+
 /* True when more could be taken at once. */
 static bool take(struct fetch_worker *w, struct fetch_lane *lane)
 {
     rd_kafka_message_t *messages[HANDFUL];
-    size_t want = room(lane), got;
+    size_t want, got;
 
+    begin_parked(w, lane);
+    want = least(HANDFUL, room(lane) + PARKED_MAX - lane->parked.n);
     if (!lane->source || !lane->waiting || !want)
         return false;
-    if (want > HANDFUL)
-        want = HANDFUL;
     got = gs_lane_take(lane->source, messages, want);
     lane->waiting = got == want;
-    for (size_t i = 0; i < got; i++) {
-        entered(w, lane);
-        fetch_request_begin(w, lane, messages[i]);
+    for (size_t i = 0; i < got; i++)
+        put(w, lane, messages[i]);
+    return lane->waiting && room(lane) + PARKED_MAX > lane->parked.n;
+}
+
+void fetch_lanes_unpark(struct fetch_worker *w)
+{
+    for (size_t i = 0; i < w->n_lanes; i++) {
+        struct fetch_turn *t;
+
+        while ((t = fetch_queue_next(&w->lanes[i].parked))) {
+            fetch_queue_drop(t);
+            fetch_request_free(request_of(t));
+        }
     }
-    return lane->waiting && room(lane);
 }
 
 static bool may_take(const struct fetch_worker *w)
@@ -168,7 +210,7 @@ void fetch_lanes_look(void *worker)
     for (size_t i = 0; i < w->n_lanes; i++) {
         struct fetch_lane *lane = &w->lanes[i];
 
-        lane->full = lane->waiting && !room(lane) ? lane->full + 1 : 0;
+        lane->full = (lane->waiting || lane->parked.n) && !room(lane) ? lane->full + 1 : 0;
         if (lane->full < LOOKS)
             continue;
         lane->full = 0;

@@ -47,8 +47,6 @@ static struct fetch_request *new_request(struct fetch_worker *w, struct fetch_la
     q->lane = lane;
     q->partition = m->partition;
     q->offset = m->offset;
-    q->begun_us = gs_mono_us();
-    q->deadline_us = q->begun_us + fetch_config.deadline_us;
     q->generation = gs_offsets_begin(w->offsets, lane->topic, m->partition, m->offset);
     gs_arena_init(&q->arena, q->room, room);
     return q;
@@ -272,7 +270,7 @@ static void arm_deadline(struct fetch_worker *w)
         gs_timer_start(w->deadline_timer, left > 0 ? left : 0, 0);
 }
 
-void fetch_request_begin(struct fetch_worker *w, struct fetch_lane *lane, rd_kafka_message_t *m)
+struct fetch_request *fetch_request_take(struct fetch_worker *w, struct fetch_lane *lane, rd_kafka_message_t *m)
 {
     struct fetch_request *q = new_request(w, lane, m);
     struct gs_err err;
@@ -280,10 +278,18 @@ void fetch_request_begin(struct fetch_worker *w, struct fetch_lane *lane, rd_kaf
     take_trace(q, m);
     if (fetch_wire_decode(&q->arena, m->payload, m->len, &q->order, &err) != GS_OK) {
         fetch_send_dead_letter(q, m, err.text);
-        fetch_lanes_left(w, lane);
-        return;
+        return NULL;
     }
     rd_kafka_message_destroy(m);
+    return q;
+}
+
+void fetch_request_begin(struct fetch_request *q)
+{
+    struct fetch_worker *w = q->w;
+
+    q->begun_us = gs_mono_us();
+    q->deadline_us = q->begun_us + fetch_config.deadline_us;
     fetch_list_move(q, &w->running);
     if (q == w->running.first)
         arm_deadline(w);

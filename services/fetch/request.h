@@ -30,7 +30,7 @@ struct fetch_request {
     /* its way to the source: pass.c */
     struct fetch_purse *purse; /* null: its exchange is not counted */
     struct fetch_site *site;   /* null: no exchange */
-    struct fetch_turn turn;    /* in the purse's queue or the site's */
+    struct fetch_turn turn;    /* in the lane's queue, the purse's or the site's */
     bool paid, inside, probe;  /* a token is spent; the site has counted it in; to see whether the site lives */
     /* the answer, or the dead letter */
     rd_kafka_message_t *dead;
@@ -43,8 +43,10 @@ struct fetch_request {
 };
 
 /* ---- request.c ---- */
-void fetch_request_begin(struct fetch_worker *w, struct fetch_lane *lane, rd_kafka_message_t *m); /* takes m */
-void fetch_request_deadlines(void *worker); /* of the deadline timer */
+/* Takes m. Null: it is no request, and put aside; else it waits to be begun. */
+struct fetch_request *fetch_request_take(struct fetch_worker *w, struct fetch_lane *lane, rd_kafka_message_t *m);
+void fetch_request_begin(struct fetch_request *q); /* its time runs from now on */
+void fetch_request_deadlines(void *worker);        /* of the deadline timer */
 void fetch_request_finish(struct fetch_request *q, enum fetch_outcome outcome, const char *error, int64_t retry_at_us);
 void fetch_requests_abandon(struct fetch_worker *w); /* when the process ends: others will do them again */
 /* From the drivers: the exchange under way is over. */

@@ -249,6 +249,7 @@ void fetch_worker_drain(void *worker)
     struct fetch_worker *w = worker;
 
     w->draining = true;
+    fetch_lanes_unpark(w);
     if (w->consumer)
         gs_consumer_stop(w->consumer);
     fetch_worker_finished(w);
@@ -263,6 +264,7 @@ void fetch_worker_stop(void *worker)
     if (!w)
         return;
     w->stopping = true;
+    fetch_lanes_unpark(w);
     fetch_requests_abandon(w);
     w->producer = gs_producer_free(w->producer);
     fetch_drives_stop(w);

@@ -59,6 +59,7 @@ struct fetch_lane {
     bool waiting;                       /* messages may be there */
     size_t in_flight, shared, borrowed; /* borrowed: in flight in the lender's shared room */
     unsigned full;                      /* for so many looks in a row */
+    struct fetch_queue parked;          /* taken while there was no room, to be begun in turns by organisation */
 };
 
 struct fetch_worker {
@@ -112,8 +113,9 @@ void fetch_lanes_done(struct fetch_worker *w);
 const char **fetch_lanes_topics(const struct fetch_worker *w); /* ended by null; the array is the caller's */
 void fetch_lanes_ready(void *worker, struct gs_lane *source);
 void fetch_lanes_closed(void *worker, struct gs_lane *source);
-void fetch_lanes_pump(struct fetch_worker *w); /* there may be room; takes messages at the end of this turn */
-void fetch_lanes_look(void *worker);           /* of a timer: full lanes are thinned */
+void fetch_lanes_pump(struct fetch_worker *w);   /* there may be room; takes messages at the end of this turn */
+void fetch_lanes_unpark(struct fetch_worker *w); /* lets go of what was not begun: others do it */
+void fetch_lanes_look(void *worker);             /* of a timer: full lanes are thinned */
 void fetch_lanes_left(struct fetch_worker *w, struct fetch_lane *lane); /* one in flight less */
 
 #endif

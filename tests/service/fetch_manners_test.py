@@ -316,6 +316,24 @@ def test_bad_neighbours_of_a_healthy_source(world, vendor):
     slow.gate.set()
 
 
+def test_a_flood_of_one_organisation_lets_another_in(world, vendor):
+    """All in one partition, the other organisation's one request behind everything."""
+    world.run(1, GOALSYNC_FETCH_WINDOW="16")
+    many = world.connect("scripted", base_url=vendor.url)
+    org, world.org = world.org, world.fleet.one("INSERT INTO organisation (name) VALUES ('Other') RETURNING id")
+    world.fleet.sql("INSERT INTO org_integration (org_id, connector, enabled) VALUES (%s, 'scripted', true)", world.org)
+    one = world.request("77777", connection=world.connect("scripted", base_url=vendor.url))
+    world.org = org
+    vendor.gate.clear()
+    flood = [world.request(str(i), connection=many) for i in range(400)]
+    world.produce(base.HOURLY + "scripted", [r.SerializeToString() for r in [*flood, one]], "-p", "0")
+    wait_for("the first", lambda: vendor.asked)
+    vendor.gate.set()
+    world.await_answers(*flood, one, seconds=60)
+    place = [what for _, what in vendor.asked].index("77777")
+    assert place < 250, f"asked as number {place}"
+
+
 def test_hosts_that_are_not_listed_are_not_asked(world, vendor):
     world.run(1, GOALSYNC_FETCH_HOSTS_ALLOWED="localhost,*.example.org")
     m = world.ask("1", world.connect("scripted", base_url=vendor.url), "scripted")
