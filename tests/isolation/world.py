@@ -21,7 +21,7 @@ class World:
         self.connection = fleet.connect()  # of its own: thousands of things are made one by one
         self.tokens = {"nobody": None}
         self.org, self.org_public = self.insert("organisation", name=f"First {SECRET}")
-        self.other_org, _ = self.insert("organisation", name="Second")
+        self.other_org, self.other_org_public = self.insert("organisation", name="Second")
         self.owner = self.person(self.org, "owner", "owner")
         self.member = self.person(self.org, "member", "member")
         self.person(self.org, "admin", "admin")
