@@ -239,6 +239,15 @@ static int run_and_keep(struct gw_call *c, const struct kept *k, int (*run)(stru
     return keep(c, k, status);
 }
 
+static bool is_key(const char *s)
+{
+    size_t len = 0;
+
+    while (s[len] >= ' ' && s[len] <= '~')
+        len++;
+    return len > 0 && len <= KEY_MAX && !s[len];
+}
+
 int gw_idempotent(struct gw_call *c, int (*run)(struct gw_call *c))
 {
     const char *key = gw_call_header(c, "Idempotency-Key");
@@ -247,8 +256,8 @@ int gw_idempotent(struct gw_call *c, int (*run)(struct gw_call *c))
 
     if (!key || !gs_str_eq(c->op->method, "POST"))
         return run(c);
-    if (!*key || strlen(key) > KEY_MAX)
-        return gw_fail(c, 400, "malformed", "Idempotency-Key must have 1 to %d characters", KEY_MAX);
+    if (!is_key(key)) /* of operations that do not name it in the document */
+        return gw_fail(c, 400, "malformed", "Idempotency-Key must have 1 to %d characters, all of ASCII", KEY_MAX);
     describe(c, &k);
     status = look(c, &k);
     return status ? status : run_and_keep(c, &k, run);

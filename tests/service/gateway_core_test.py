@@ -312,6 +312,13 @@ def test_the_same_key_gives_the_same_answer(probe, ada, fleet):
     assert "key@example.org" not in str(fleet.sql("SELECT * FROM idempotency"))  # what it holds is sealed
 
 
+@pytest.mark.parametrize("key", ["", "\xff", "\xc3\xa9", "x" * 256])
+def test_a_key_that_is_none_is_refused(gateway, probe, ada, key):
+    problem = probe.post("/probe/add", {"email": "key@example.org"}, ada, headers={"Idempotency-Key": key}).expect(400).json
+    assert problem["errors"][0]["pointer"] == "#header/Idempotency-Key"
+    assert "Idempotency-Key" in gateway.call("POST", "/auth/logout", headers={"Idempotency-Key": key}).expect(400).json["detail"]
+
+
 def test_refusals_are_kept_and_what_led_to_them_is_not(probe, ada, fleet):
     key = {"Idempotency-Key": "refused"}
     first = probe.post("/probe/refuse", {"email": "no@example.org"}, ada, headers=key).expect(409)
