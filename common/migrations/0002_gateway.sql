@@ -350,6 +350,7 @@ ALTER TABLE goal
     ADD copied_from_id bigint REFERENCES goal,      -- the postponed or cloned original
     ADD score numeric(38, 18) CHECK (score BETWEEN 0 AND 1),
     ADD score_by_hand boolean NOT NULL DEFAULT false, -- a person's: it does not follow the key results
+    ADD auto_at timestamptz,  -- when auto_value last changed, which ended what one-off check-ins had said
     ADD ended_at timestamptz, -- closed or postponed by hand
     ADD ended_note text CHECK (length(ended_note) <= 10000),
     ADD external_id text CHECK (length(external_id) <= 200), -- of the system it was imported from
@@ -969,6 +970,7 @@ END $$;
 GRANT SELECT, UPDATE ON tenant TO goalsync_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenant_creator, integration_policy, account, session, sign_in, api_token, idempotency TO goalsync_gateway;
 
+GRANT UPDATE (auto_at) ON goal TO goalsync_progress_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON person, goal, goal_edge, goal_task, org_integration, connection, link, link_batch, period, team,
     team_member, goal_co_owner, goal_viewer, goal_team, goal_tag, check_in, comment, mention, reaction, webhook,
     webhook_delivery TO goalsync_gateway;

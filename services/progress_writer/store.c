@@ -23,14 +23,16 @@
 
 /* ---- goals ---- */
 
-/* The columns of a goal's state; $1 to $12. applied_at is when the value last changed here. */
+/* The columns of a goal's state; $1 to $12. applied_at is when the value last changed here, auto_at when the automatic
+ * one did: check-ins lie before it or after it by the clock, for whoever made one held the row. */
 #define STATE_SET                                                                                                      \
     "version = u.version, override = " OVERRIDE("u.override") ", status = " STATUS(                                    \
         "u.status") ", status_by_hand = u.by_hand, auto_value = u.auto, applied_value = u.applied, progress = "        \
                     "u.progress,"                                                                                      \
                     " raw_progress = coalesce(u.raw, u.progress), has_value = u.has_value, applied_at = CASE WHEN "    \
                     "u.moved THEN now() ELSE "                                                                         \
-                    "g.applied_at END"
+                    "g.applied_at END, auto_at = CASE WHEN g.auto_value IS DISTINCT FROM u.auto THEN "                 \
+                    "clock_timestamp() ELSE g.auto_at END"
 /* A row from each step through the arrays. Not FROM unnest(a, b, ...): that copies each array into a store of its own
  * first, and each row out of all of them. */
 #define STATE_ROWS                                                                                                     \

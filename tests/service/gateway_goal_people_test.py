@@ -501,6 +501,34 @@ def test_check_ins_on_an_automatic_goal_when_one_goes(world):
     assert (world.state(parent)[2], world.goal(parent)["override"]) == ("50", "none")  # before the last resume
 
 
+# Of a goal that rolls up: numbers below it and what is said in turn ("40" or {"value": ...}); what is removed, by number; its value,
+# its override, and whether its status is by hand then
+ENDED = [
+    ("automatic 2a, automatic 1c: one that a number ended, which then was the same again", ["40", {"value": "70"}, "41", "40", {"value": "90"}], 1,
+     ("40", "none", False)),
+    ("automatic 2a: one that no number ended", ["40", {"value": "70"}, {"value": "90"}], 1, ("70", "one_off", False)),
+    ("automatic 2a, 2.6#5: a status that a number ended, which then was the same again",
+     ["40", {"status": "at_risk"}, "41", "40", {"value": "90"}], 1, ("40", "none", False)),
+    ("automatic 2a, automatic 1d: a sticky one that numbers went by", ["40", {"value": "70", "sticky": True}, "41", "40", {"value": "90"}], 1,
+     ("70", "sticky", False)),
+]
+
+
+@pytest.mark.parametrize("rule, turns, removed, left", ENDED, ids=[row[0] for row in ENDED])
+def test_check_ins_that_have_ended_do_not_come_back(world, rule, turns, removed, left):
+    parent = world.create(**PARENT)
+    child = world.create(kind="key_result", parents=[parent])
+    said = []
+    for turn in turns:
+        if isinstance(turn, str):
+            world.check_in(child, turn)
+        else:
+            said.append(world.check_in(parent, **turn).json["id"])
+    world.call("DELETE", f"/api/v1/check-ins/{said[removed]}", expect=204)
+    goal = world.goal(parent)
+    assert (goal["value"], goal["override"], goal["status_by_hand"]) == left
+
+
 def test_who_may_change_a_check_in(world):
     for name in ("maker", "anybody"):
         world.person(name)

@@ -76,7 +76,8 @@ static enum gs_rc run(struct gs_db *db, const char *sql, const char *first, stru
 static const char state_sql[] =
     "UPDATE goal g SET version = u.version, override = u.override, status = u.status, status_by_hand = u.by_hand, "
     "auto_value = u.automatic, applied_value = u.applied, progress = u.progress, raw_progress = u.raw, "
-    "has_value = u.has_value, applied_at = CASE WHEN u.moved THEN now() ELSE g.applied_at END "
+    "has_value = u.has_value, applied_at = CASE WHEN u.moved THEN now() ELSE g.applied_at END, auto_at = CASE WHEN "
+    "g.auto_value IS DISTINCT FROM u.automatic THEN clock_timestamp() ELSE g.auto_at END "
     "FROM unnest($1::bigint[], $2::bigint[], $3::override_kind[], $4::goal_status[], $5::bool[], $6::numeric[], "
     "$7::numeric[], $8::numeric[], $9::numeric[], $10::bool[], $11::bool[]) "
     "AS u(id, version, override, status, by_hand, automatic, applied, progress, raw, has_value, moved) "

@@ -124,14 +124,16 @@ static int goal_resume(struct gw_call *c)
 /* ---- editing and removing: the latest remaining one applies ---- */
 
 /* What the check-ins that still count come to: those after the last resume that are sticky or after a sticky one, or
- * whose automatic value is still the same; of a manual goal all. n = 0: the automatic value applies. */
+ * since which the automatic value is the same; of a manual goal all. n = 0: the automatic value applies. */
 static const char effect_sql[] =
-    "WITH g AS (SELECT mode, auto_value FROM goal WHERE id = $1), r AS (SELECT max(at) AS at FROM activity WHERE "
+    "WITH g AS (SELECT mode, auto_value, auto_at FROM goal WHERE id = $1), r AS (SELECT max(at) AS at FROM activity "
+    "WHERE "
     "goal_id "
     "= $1 AND kind = 'resumed'), k AS (SELECT c.* FROM check_in c, g, r WHERE c.goal_id = $1 AND c.removed_at IS NULL "
     "AND (g.mode = 'manual' OR r.at IS NULL OR c.at > r.at)), s AS (SELECT min(at) AS at FROM k WHERE sticky), e AS "
     "(SELECT k.* FROM k, g, s WHERE g.mode = 'manual' OR k.at >= s.at OR k.auto_value IS NOT DISTINCT FROM "
-    "g.auto_value) SELECT count(*), trim_scale(coalesce((array_agg(value ORDER BY at DESC, id DESC) FILTER (WHERE "
+    "g.auto_value AND coalesce(k.at >= g.auto_at, true)) SELECT count(*), trim_scale(coalesce((array_agg(value ORDER "
+    "BY at DESC, id DESC) FILTER (WHERE "
     "value "
     "IS NOT NULL))[1], (array_agg(auto_value ORDER BY at DESC, id DESC) FILTER (WHERE sticky))[1]))::text, "
     "(array_agg(status ORDER BY at DESC, id DESC))[1], coalesce(bool_or(sticky), false) FROM e";
